@@ -1,0 +1,61 @@
+"""Every topic of the hub, once: name, key, value, retention, who writes and who reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. `partitions` None means the setting `partitions`; retention in ms, -1 for ever."""
+
+    name: str
+    key: str
+    values: tuple[str, ...]
+    cleanup: str
+    retention_ms: int
+    written_by: str
+    read_by: str
+    partitions: int | None = None
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings as Kafka names them."""
+        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms)}
+
+
+LOCATED = Topic("hub.located", "area", ("LocatedEvent",), "delete", 7 * DAY_MS, "inbound", "outbound, archive")
+INCIDENTS = Topic(
+    "hub.incidents", "incident id", ("Incident",), "compact,delete", 90 * DAY_MS, "outbound", "console, ticketing"
+)
+TASKS = Topic("hub.tasks", "task id", ("Task",), "compact,delete", 90 * DAY_MS, "outbound", "ticketing sinks")
+STATUS = Topic(
+    "hub.status", "area, from the task id", ("TaskStatus", "Command"), "delete", 30 * DAY_MS, "ticketing, console",
+    "outbound",
+)
+QUARANTINE = Topic(
+    "hub.quarantine", "source topic", ("Refusal",), "delete", 30 * DAY_MS, "every stage", "workbench"
+)
+JOURNAL = Topic("hub.journal", "area", ("Decision",), "delete", 180 * DAY_MS, "outbound", "explain, audit")
+STATE = Topic(
+    "hub.state", "state key", (), "compact", -1, "outbound (changelog of its local state)", "outbound, on restore"
+)
+ADMISSIONS = Topic("hub.admissions", "item id", (), "compact", -1, "operators", "workers, gateway")
+CONFIG = Topic("hub.config", "item id", (), "compact", -1, "operators", "workers, gateway")
+GRIDS = Topic("hub.grids", "item id", (), "compact", -1, "operators", "workers, gateway")
+
+HUB_TOPICS = (LOCATED, INCIDENTS, TASKS, STATUS, QUARANTINE, JOURNAL, STATE, ADMISSIONS, CONFIG, GRIDS)
+
+
+def department_topic(code: str, record: str) -> Topic:
+    """The topic that only this department writes; `record` is its Avro record's full name."""
+    return Topic(
+        f"dept.{code}.events", "the department's own subject id", (record,), "delete", 7 * DAY_MS, code, "inbound"
+    )
+
+
+def department_of(topic: str) -> str | None:
+    """The department code in a topic's name, or None when it is not a department's topic."""
+    parts = topic.split(".")
+    return parts[1] if len(parts) == 3 and parts[0] == "dept" and parts[2] == "events" else None
