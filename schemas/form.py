@@ -1,0 +1,125 @@
+"""Avro schema texts: checked, bounded, and made ready for fastavro."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+from gridhub.schemas.scan import MAX_DEPTH, Scan, compile_scan
+
+MAX_SCHEMA_CHARS = 262_144
+
+
+class BadSchema(ValueError):  # noqa: N818  # a thing that was handed in, as BadRecord is
+    """A schema text that is not an Avro record schema, or is beyond the limits; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One schema, ready to use: full record name, fastavro's parsed form without logical types, and the walker."""
+
+    name: str
+    parsed: dict[str, Any]
+    walk: Scan
+    identity: str
+    shared_defaults: bool  # a default is a list or dict, which fastavro would hand out shared between records
+
+
+def load_json(text: str) -> Any:
+    """The JSON of a schema text within the limits of size and nesting; BadSchema otherwise."""
+    if len(text) > MAX_SCHEMA_CHARS:
+        raise BadSchema(f"the schema is longer than {MAX_SCHEMA_CHARS} characters")
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadSchema("the schema is not JSON") from error
+    if _deeper_than(tree, MAX_DEPTH):
+        raise BadSchema(f"the schema is nested more than {MAX_DEPTH} deep")
+    return tree
+
+
+def _deeper_than(tree: Any, limit: int) -> bool:
+    level = [tree]
+    for _ in range(limit):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node, dict):
+        return list(node.values())
+    return node if isinstance(node, list) else []
+
+
+def identity(text: str) -> str:
+    """One text for all spellings of a schema: no white space, sorted keys. Docs and defaults count."""
+    return json.dumps(load_json(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def form(text: str) -> Form:
+    """The ready form of a record schema; BadSchema with one sentence when it is none."""
+    tree = load_json(text)
+    if not isinstance(tree, dict) or tree.get("type") != "record":
+        raise BadSchema("a message is an Avro record; this schema is none")
+    named: dict[str, Any] = {}
+    try:
+        parsed: Any = fastavro.parse_schema(_without_logical_types(tree), named)
+        walk = compile_scan(parsed, named)
+    except Exception as error:
+        raise BadSchema(f"not a valid Avro schema: {error}") from error
+    shared = [_ready_defaults(schema, named) for schema in named.values() if schema.get("type") == "record"]
+    return Form(parsed["name"], parsed, walk, identity(text), any(shared))
+
+
+def _without_logical_types(node: Any) -> Any:
+    """The schema with plain ints for dates and times; the registered text keeps its logical types."""
+    if isinstance(node, list):
+        return [_without_logical_types(branch) for branch in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: value for key, value in node.items() if key not in ("logicalType", "precision", "scale")}
+    for key in ("type", "items", "values"):
+        if key in kept:
+            kept[key] = _without_logical_types(kept[key])
+    if isinstance(kept.get("fields"), list):
+        kept["fields"] = [_without_logical_types(field) for field in kept["fields"]]
+    return kept
+
+
+def _ready_defaults(record: dict[str, Any], named: dict[str, Any]) -> bool:
+    """Turn JSON defaults into the values they stand for, in place; whether one of them is a list or dict."""
+    shared = False
+    for field in record["fields"]:
+        if "default" in field:
+            field["default"] = _default(field["type"], field["default"], named)
+            shared = shared or isinstance(field["default"], (list, dict))
+    return shared
+
+
+def _default(kind: Any, value: Any, named: dict[str, Any]) -> Any:
+    """The value that a JSON default stands for (Avro 1.12, "Complex Types").
+
+    Bytes are written as text of code points 0-255, a union's default is of its first branch, and a record's default
+    may leave out fields that have defaults.
+    """
+    if isinstance(kind, list):
+        return _default(kind[0], value, named)
+    schema = named.get(kind, kind) if isinstance(kind, str) else kind
+    word = schema if isinstance(schema, str) else schema["type"]
+    if word in ("bytes", "fixed"):
+        return value.encode("latin-1") if isinstance(value, str) else value
+    if word == "array":
+        return [_default(schema["items"], item, named) for item in value]
+    if word == "map":
+        return {key: _default(schema["values"], item, named) for key, item in value.items()}
+    if word == "record":
+        return {
+            field["name"]: _default(field["type"], value.get(field["name"], field.get("default")), named)
+            for field in schema["fields"]
+        }
+    return copy.copy(value)
