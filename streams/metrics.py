@@ -1,0 +1,267 @@
+"""The series of one worker: made from the closed table in `series.py`, raised once per batch, served at /metrics.
+
+Counters count what a committed transaction did. An aborted batch is not counted, its repeat is: so a crash makes
+no event count twice within one worker's life.
+"""
+
+from __future__ import annotations
+
+import errno
+import platform
+import time
+from importlib import metadata
+from itertools import product
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from gridhub.streams.series import (
+    ROOM_REASONS,
+    SERIES,
+    STAGES,
+    TABLE,
+    TASK_STAGES,
+    TRANSACTION_RESULTS,
+    UNKNOWN,
+    Series,
+)
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from wsgiref.simple_server import WSGIServer
+
+    import numpy.typing as npt
+
+__all__ = ["SERIES", "TABLE", "BatchHistogram", "Metrics", "MetricsPortError", "Series", "serve", "version"]
+Kind = TypeVar("Kind", Counter, Gauge)
+
+
+class MetricsPortError(Exception):
+    """The metrics page cannot be served; the message says which setting to change."""
+
+
+class BatchHistogram(Collector):
+    """A histogram that takes an array at a time: 0.08 µs an event, where `Histogram.observe` takes 0.66 (measured).
+
+    prometheus_client's own Histogram has no public way to observe many values at once.
+    """
+
+    def __init__(self, series: Series, registry: CollectorRegistry, label_values: Sequence[str]) -> None:
+        self._series = series
+        self._bounds = np.asarray(series.buckets, dtype=np.float64)
+        self._counts = {value: np.zeros(len(self._bounds) + 1, dtype=np.int64) for value in label_values}
+        self._sums = dict.fromkeys(label_values, 0.0)
+        self._lock = Lock()  # the HTTP server collects in a thread of its own
+        registry.register(self)
+
+    def observe_many(self, label: str, values: npt.NDArray[np.float64]) -> None:
+        """Counts every value (in the series' unit) under this label value; negative ones count as zero."""
+        clipped = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+        places = np.searchsorted(self._bounds, clipped, side="left")
+        counts = np.bincount(places, minlength=len(self._bounds) + 1)
+        with self._lock:
+            self._counts[label] = self._counts.get(label, 0) + counts
+            self._sums[label] = self._sums.get(label, 0.0) + float(clipped.sum())
+
+    def describe(self) -> Iterable[HistogramMetricFamily]:
+        """The family without samples, so that the registry can refuse a second one of this name."""
+        return [self._family()]
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The family with its cumulative buckets, for the registry."""
+        family = self._family()
+        with self._lock:
+            rows = [(label, counts.cumsum(), self._sums[label]) for label, counts in self._counts.items()]
+        names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+        for label, cumulative, total in rows:
+            family.add_metric([label], list(zip(names, map(float, cumulative), strict=True)), total)
+        yield family
+
+    def _family(self) -> HistogramMetricFamily:
+        return HistogramMetricFamily(self._series.name, self._series.help, labels=self._series.labels)
+
+
+class Metrics:
+    """The series of one worker on one registry; known label sets exist from the start, at zero, so rates do too."""
+
+    def __init__(
+        self, registry: CollectorRegistry, departments: Sequence[str], matter_groups: Sequence[str] = ()
+    ) -> None:
+        self._departments = frozenset(departments)
+        self._progress: dict[tuple[str, str], float] = {}
+        self._newest: dict[str, int] = {}
+        self.clock: Callable[[], float] = time.monotonic
+        self._make_counters(registry)
+        self._make_gauges(registry)
+        self.room_seconds = _histogram("gridhub_room_seconds", registry)
+        self.batch_events = _histogram("gridhub_batch_events", registry)
+        self.transaction_seconds = _histogram("gridhub_transaction_seconds", registry)
+        self.restore_seconds = _histogram("gridhub_restore_seconds", registry)
+        self.end_to_end = BatchHistogram(TABLE["gridhub_end_to_end_seconds"], registry, departments)
+        ProcessCollector(registry=registry)
+        self._start_at_zero((*departments, UNKNOWN), matter_groups)
+        self.build_info.labels(version=version(), python=platform.python_version()).set(1)
+
+    def _make_counters(self, registry: CollectorRegistry) -> None:
+        self.received = _made(Counter, "gridhub_received_total", registry)
+        self.admitted = _made(Counter, "gridhub_admitted_total", registry)
+        self.refused = _made(Counter, "gridhub_refused_total", registry)
+        self.located = _made(Counter, "gridhub_located_total", registry)
+        self.duplicates = _made(Counter, "gridhub_duplicates_total", registry)
+        self.merged = _made(Counter, "gridhub_merged_total", registry)
+        self.possible = _made(Counter, "gridhub_possible_total", registry)
+        self.attached = _made(Counter, "gridhub_attached_total", registry)
+        self.incidents_opened = _made(Counter, "gridhub_incidents_opened_total", registry)
+        self.incidents_closed = _made(Counter, "gridhub_incidents_closed_total", registry)
+        self.tasks_dispatched = _made(Counter, "gridhub_tasks_dispatched_total", registry)
+        self.task_steps = _made(Counter, "gridhub_task_steps_total", registry)
+        self.tasks_overdue = _made(Counter, "gridhub_tasks_overdue_total", registry)
+        self.transactions = _made(Counter, "gridhub_transactions_total", registry)
+        self.restored_keys = _made(Counter, "gridhub_restored_keys_total", registry)
+        self.rebalances = _made(Counter, "gridhub_rebalances_total", registry)
+        self.fenced = _made(Counter, "gridhub_fenced_total", registry)
+        self.poison_events = _made(Counter, "gridhub_poison_events_total", registry)
+
+    def _make_gauges(self, registry: CollectorRegistry) -> None:
+        self.incidents_open = _made(Gauge, "gridhub_incidents_open", registry)
+        self.last_event = _made(Gauge, "gridhub_last_event_timestamp_seconds", registry)
+        self.lag_events = _made(Gauge, "gridhub_lag_events", registry)
+        self.lag_seconds = _made(Gauge, "gridhub_lag_seconds", registry)
+        self.commit_age = _made(Gauge, "gridhub_commit_age_seconds", registry)
+        self.lanes = _made(Gauge, "gridhub_lanes", registry)
+        self.state_keys = _made(Gauge, "gridhub_state_keys", registry)
+        self.state_bytes = _made(Gauge, "gridhub_state_bytes", registry)
+        self.worker_info = _made(Gauge, "gridhub_worker_info", registry)
+        self.build_info = _made(Gauge, "gridhub_build_info", registry)
+
+    def _start_at_zero(self, departments: Sequence[str], matter_groups: Sequence[str]) -> None:
+        for by_department in (self.received, self.admitted, self.duplicates):
+            _touch(by_department, departments)
+        for room, reasons in ROOM_REASONS.items():
+            _touch(self.refused, departments if room in {"admit", "normalise"} else [UNKNOWN], [room], reasons)
+        for by_matter in (self.merged, self.possible, self.attached, self.incidents_closed):
+            _touch(by_matter, matter_groups)
+        _touch(self.incidents_opened, matter_groups, "1234")
+        _touch(self.task_steps, TASK_STAGES)
+        _touch(self.room_seconds, tuple(ROOM_REASONS))
+        for by_stage in (self.batch_events, self.transaction_seconds, self.poison_events, self.lanes):
+            _touch(by_stage, STAGES)
+        _touch(self.transactions, STAGES, TRANSACTION_RESULTS)
+
+    def introduce(self, worker: str) -> None:
+        """Names this worker in gridhub_worker_info."""
+        self.worker_info.labels(version=version(), worker=worker).set(1)
+
+    def department(self, code: str | None) -> str:
+        """The label of this source: its code when it is a known department, else `unknown`."""
+        return code if code in self._departments else UNKNOWN
+
+    def count_rows(self, counter: Counter, batch: pa.RecordBatch, columns: Sequence[str]) -> None:
+        """Adds the batch's rows to the counter, grouped by these columns: the counter's labels, in their order.
+
+        The columns `source` and `area` become the department and the 6-digit district; null becomes `unknown`.
+        """
+        if batch.num_rows == 0:
+            return
+        names = list(columns)
+        groups = pa.Table.from_batches([batch.select(names)]).group_by(names).aggregate([([], "count_all")])
+        for row in groups.to_pylist():
+            counter.labels(*(self._label(name, row[name]) for name in names)).inc(row["count_all"])
+
+    def _label(self, column: str, value: object) -> str:
+        if column == "source":
+            return self.department(value if isinstance(value, str) else None)
+        text = UNKNOWN if value in {None, ""} else str(value)
+        return text[:6] if column == "area" and text != UNKNOWN else text
+
+    def observe_end_to_end(self, sources: Sequence[str], received_ms: npt.NDArray[np.int64], now_ms: int) -> None:
+        """Counts, per department, the seconds from each record's broker time to `now_ms`, the time of the commit."""
+        names = np.asarray(sources, dtype=object)
+        seconds = (now_ms - np.asarray(received_ms, dtype=np.int64)) / 1000.0
+        for name in set(sources):
+            self.end_to_end.observe_many(self.department(name), seconds[names == name])
+
+    def newest_event(self, source: str, broker_ms: int) -> None:
+        """Remembers the broker time of a known department's newest event; an older one changes nothing."""
+        if source in self._departments:
+            self._newest[source] = max(broker_ms, self._newest.get(source, 0))
+            self.last_event.labels(source).set(self._newest[source] / 1000.0)
+
+    def progress(self, stage: str, partition: int) -> None:
+        """Marks that this lane committed, or had nothing to do, now.
+
+        The age is computed at each scrape, in the thread of the HTTP server: it grows even if the event loop hangs.
+        """
+        key = (stage, str(partition))
+        known = key in self._progress
+        self._progress[key] = self.clock()
+        if not known:
+            self.commit_age.labels(*key).set_function(lambda: self._age(key))
+
+    def _age(self, key: tuple[str, str]) -> float:
+        now = self.clock()
+        return max(0.0, now - self._progress.get(key, now))
+
+    def forget_lane(self, stage: str, partition: int, topics: Sequence[str]) -> None:
+        """Drops the series of a partition that this worker no longer owns; the new owner shows them."""
+        number = str(partition)
+        self._progress.pop((stage, number), None)
+        self.commit_age.remove_by_labels({"stage": stage, "partition": number})
+        for topic, lag in product(topics, (self.lag_events, self.lag_seconds)):
+            lag.remove_by_labels({"topic": topic, "partition": number})
+        if stage == "outbound":
+            for state in (self.state_keys, self.state_bytes, self.incidents_open):
+                state.remove_by_labels({"partition": number})
+
+
+def version() -> str:
+    """The installed version of gridhub."""
+    return metadata.version("gridhub")
+
+
+def _made(kind: type[Kind], name: str, registry: CollectorRegistry) -> Kind:
+    """The counter or gauge of this name from its line in the table; a name without a line is a KeyError at the start."""
+    series = TABLE[name]
+    assert series.kind == kind.__name__.lower(), f"{name} is a {series.kind}"
+    return kind(name, series.help, series.labels, registry=registry)
+
+
+def _histogram(name: str, registry: CollectorRegistry) -> Histogram:
+    series = TABLE[name]
+    assert series.kind == "histogram", f"{name} is a {series.kind}"
+    return Histogram(name, series.help, series.labels, registry=registry, buckets=series.buckets)
+
+
+def _touch(series: Counter | Gauge | Histogram, *values: Sequence[str]) -> None:
+    for labels in product(*values):
+        series.labels(*labels)
+
+
+def serve(registry: CollectorRegistry, host: str, port: int) -> tuple[WSGIServer, Thread]:
+    """Serves /metrics of this registry in a daemon thread; `shutdown()` of the server ends it.
+
+    Raises:
+        MetricsPortError: the port is taken or the address is not one of this machine.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # drops one sample per counter that no panel uses
+    try:
+        return start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "is taken by another program" if taken else f"cannot be opened ({error.strerror or error})"
+        raise MetricsPortError(
+            f"Metrics address {host}:{port} {why}. Set GRIDHUB_METRICS_PORT to a free port (0 for none)"
+            " or GRIDHUB_METRICS_HOST to an address of this machine."
+        ) from error
