@@ -1,0 +1,1 @@
+"""The place: the catalogue of codes and grids, coordinate systems, and the functions which find a place."""

@@ -1,0 +1,245 @@
+"""The catalogue of codes and grids at one moment, and the ways from codes, keys, points and areas to a place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from gridhub.streams.place.answer import Answer, Cover, Place, Problem
+from gridhub.streams.place.codes import CodeBook, private_answers
+from gridhub.streams.place.rows import grid_folder
+from gridhub.streams.place.shapes import BadShapeError, Indices, area_of_shape, grid_map
+from gridhub.streams.place.source import Source, read_source
+from shapely import Geometry
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+
+CITY = "420200"
+MOST_CODES = 200
+_LEVELS = {6: "district", 9: "street", 12: "community", 15: "grid"}
+_SIZES = (15, 12, 9, 6)
+_KEY_CONFIDENCE = 0.95
+
+
+class Catalogue:
+    """Places, codes, keys and grid polygons, valid at one moment; pure after `load`: no clock, no I/O.
+
+    `version` names the files it was read from; `grid_codes` (n,) the 15-digit codes in the order of their polygons.
+    """
+
+    def __init__(self, source: Source, at_ms: int | None = None) -> None:
+        """The edition of `source` at `at_ms` (ms since the epoch), or the newest where it is None."""
+        self._source = source
+        self.version = source.version
+        chosen = source.valid_at(at_ms)
+        self.grid_codes: NDArray[np.object_] = source.grid_codes[chosen]
+        self._map = grid_map(source.polygons[chosen])
+        self._kinds = source.kinds[chosen]
+        self._full_names = source.full_names
+        self._places = self._build_places()
+        self._children = self._build_children()
+        self._grid_number = {code: number for number, code in enumerate(self.grid_codes)}
+        self._book = CodeBook(self._places.keys(), source.mca, private_answers(source.private))
+        self._editions: dict[int, Catalogue] = {source.edition(at_ms): self}
+
+    @classmethod
+    def load(cls, folder: Path | None = None, at_ms: int | None = None) -> Catalogue:
+        """Read the catalogue from `folder` (default: the bundled config/grids) for a moment (default: the newest).
+
+        Raises ValueError naming file and row when the files contradict each other, OSError when one is missing.
+        """
+        place: Traversable = folder or grid_folder()
+        return cls(read_source(place), at_ms)
+
+    def at(self, at_ms: int) -> Catalogue:
+        """The edition valid at a moment; the same object for all moments between two changes of the grids."""
+        edition = self._source.edition(at_ms)
+        if edition not in self._editions:
+            other = Catalogue(self._source, at_ms)
+            other._editions = self._editions
+            self._editions[edition] = other
+        return self._editions[edition]
+
+    # places
+
+    def place(self, code: str) -> Place | None:
+        """The place with this canonical code."""
+        return self._places.get(code)
+
+    def name(self, code: str) -> str:
+        """The full name, as 黄石市黄石港区沈家营街道桂花湾社区第001网格. KeyError for a code that is not in the catalogue."""
+        if len(code) == 15:
+            return self._full_names[code[:12]] + self._places[code].name
+        return self._full_names[code]
+
+    def children(self, code: str) -> tuple[str, ...]:
+        """The codes one level below, in order; empty for a grid. KeyError for a code that is not in the catalogue."""
+        return self._children[code]
+
+    def codes(self, level: str) -> tuple[str, ...]:
+        """All codes of a level (city, district, street, community, grid), in order."""
+        return tuple(code for code, place in self._places.items() if place.level == level)
+
+    def grids_of(self, code: str) -> tuple[str, ...]:
+        """The 15-digit codes inside a place of any level, in order. KeyError for an unknown code."""
+        return tuple(self.grid_codes[self._span(code)])
+
+    def area_of(self, code: str) -> str:
+        """The 9-digit street code that leads a code, or the 6-digit county or city code of a wider one."""
+        return code[:9] if len(code) >= 9 else code
+
+    def common_area(self, codes: Sequence[str]) -> str:
+        """The street that all codes lie in, else the county, else the city. ValueError for no codes."""
+        if not codes:
+            raise ValueError("no codes: nothing to have in common")
+        for size in (9, 6):
+            leads = {code[:size] for code in codes}
+            if len(leads) == 1 and len(lead := leads.pop()) == size:
+                return lead
+        return CITY
+
+    def polygon(self, code: str) -> Geometry:
+        """The polygon of a place of any level: the union of its (synthetic) grids. KeyError for an unknown code."""
+        return shapely.coverage_union_all(self._map.polygons[self._span(code)])
+
+    # the ways to a place
+
+    def resolve_codes(self, codes: Sequence[str | None], systems: Sequence[str | None]) -> list[Answer]:
+        """One answer per code of system nbs, mca or None (not known); see gridhub.streams.place.codes."""
+        return self._book.resolve_many(codes, systems)
+
+    def resolve_keys(self, tables: Sequence[str | None], keys: Sequence[str | None]) -> list[Answer]:
+        """One answer per department key, through the tables of config/grids/keys."""
+        return [self._resolve_key(table, key) for table, key in zip(tables, keys, strict=True)]
+
+    def locate_indices(self, lon: ArrayLike, lat: ArrayLike) -> Indices:
+        """The index into `grid_codes` of the grid around each WGS-84 point, shape (n,); -1 where there is none."""
+        x, y = (np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in (lon, lat))
+        return self._map.locate(x, y)
+
+    def locate_points(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.object_]:
+        """The grid code around each WGS-84 point, shape (n,); None where there is none.
+
+        A point on an edge between grids always goes to the one with the lowest code.
+        """
+        return self._codes_or_none[self.locate_indices(lon, lat)]
+
+    def cover(
+        self, shape: Geometry | Mapping[str, Any] | Sequence[Any], system: str | None = None, most: int = MOST_CODES
+    ) -> Cover:
+        """The smallest set of codes that covers an area: a whole community, street, district or city is one code.
+
+        `shape` is WGS-84: a geometry, a GeoJSON geometry, {"circle": [lon, lat, radius_km]},
+        {"codes": [...], "system": "nbs"} or a list of codes of `system`. With more than `most` codes one level wider stands for them, as often as needed.
+        """
+        if isinstance(shape, Mapping) and "codes" in shape:
+            shape, system = shape["codes"], shape.get("system", system)
+        if isinstance(shape, Sequence) and not isinstance(shape, str):
+            return self._cover_codes([str(code) for code in shape], system, most)
+        try:
+            touched = self._map.touched(area_of_shape(shape))
+        except BadShapeError:
+            return Cover(problem=Problem.BAD_SHAPE)
+        return self._cover_of(touched, most, ())
+
+    # inside
+
+    @cached_property
+    def _codes_or_none(self) -> NDArray[np.object_]:
+        """`grid_codes` with None at its end, where index -1 leads."""
+        return np.append(self.grid_codes, np.array([None], dtype=object))
+
+    def _resolve_key(self, table: str | None, key: str | None) -> Answer:
+        rows = self._source.keys.get(table or "")
+        if rows is None:
+            return Answer("key", problem=Problem.UNKNOWN_TABLE)
+        code = rows.get((key or "").strip())
+        if code not in self._places:
+            return Answer("key", problem=Problem.UNKNOWN_KEY)
+        return Answer("key", code, _KEY_CONFIDENCE)
+
+    def _cover_codes(self, codes: list[str], system: str | None, most: int) -> Cover:
+        numbers: set[int] = set()
+        unresolved = []
+        for code, answer in zip(codes, self.resolve_codes(codes, [system] * len(codes)), strict=True):
+            together = answer.problem in {Problem.SEVERAL_PLACES, Problem.WIDER_THAN_CITY}
+            places = [answer.code] if answer.code else answer.candidates if together else ()
+            for place in places:
+                numbers.update(range(*self._span(place).indices(len(self.grid_codes))))
+            if not places:
+                unresolved.append(code)
+        return self._cover_of(np.array(sorted(numbers), dtype=np.int32), most, tuple(unresolved))
+
+    def _cover_of(self, numbers: Indices, most: int, unresolved: tuple[str, ...]) -> Cover:
+        if not len(numbers):
+            problem = Problem.UNKNOWN_CODE if unresolved else Problem.OUTSIDE_CITY
+            return Cover(unresolved=unresolved, problem=problem)
+        grids = [str(code) for code in self.grid_codes[numbers]]
+        codes = self._merge(grids)
+        coarsened = False
+        for size in _SIZES[1:]:
+            if len(codes) <= most:
+                break
+            codes, coarsened = self._merge(sorted({code[:size] for code in codes})), True
+        return Cover(tuple(codes), coarsened, unresolved)
+
+    def _merge(self, codes: list[str]) -> list[str]:
+        """Put one parent in the place of all its children, level by level, up to the city."""
+        found = set(codes)
+        for size in _SIZES:
+            parents = {self._places[code].parent for code in found if len(code) == size and code != CITY}
+            for parent in parents:
+                children = self._children[parent]
+                if found.issuperset(children):
+                    found = (found - set(children)) | {parent}
+        return sorted(found)
+
+    def _span(self, code: str) -> slice:
+        """Where a place's grids stand in `grid_codes`, which is in the order of the codes."""
+        if code not in self._places:
+            raise KeyError(code)
+        lead = CITY[:4] if code == CITY else code
+        start, end = np.searchsorted(self._text_codes, [lead, lead + "~"])
+        return slice(int(start), int(end))
+
+    @cached_property
+    def _text_codes(self) -> NDArray[np.str_]:
+        return self.grid_codes.astype(np.str_)
+
+    def _build_places(self) -> dict[str, Place]:
+        points = shapely.get_coordinates(shapely.point_on_surface(self._map.polygons))
+        centres = shapely.get_coordinates(shapely.centroid(self._map.polygons))
+        places = {}
+        for row in self._source.divisions:
+            code = row["short_code"]
+            lon, lat = self._middle(code, points, centres)
+            parent = row["parent_code12"][: len(code) - 3] if len(code) > 6 else CITY if code != CITY else ""
+            places[code] = Place(code, row["name"], row["level"], parent, lon, lat, row["level"])
+        for code, kind, (lon, lat) in zip(self.grid_codes, self._kinds, points, strict=True):
+            name = f"第{code[12:]}网格" if kind == "basic" else f"第{code[12:]}专属网格"
+            places[code] = Place(code, name, "grid", code[:12], float(lon), float(lat), kind)
+        return places
+
+    def _middle(self, code: str, points: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[float, float]:
+        """A point inside a place: that of the grid nearest to the middle of its grids; NaN when it has none."""
+        lead = CITY[:4] if code == CITY else code
+        start, end = np.searchsorted(self._text_codes, [lead, lead + "~"])
+        if start == end:
+            return float("nan"), float("nan")
+        away = centres[start:end] - centres[start:end].mean(axis=0)
+        lon, lat = points[start + int(np.argmin((away**2).sum(axis=1)))]
+        return float(lon), float(lat)
+
+    def _build_children(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {code: [] for code in self._places}
+        for code, place in self._places.items():
+            if place.parent:
+                found[place.parent].append(code)
+        return {code: tuple(sorted(children)) for code, children in found.items()}
