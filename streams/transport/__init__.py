@@ -1,0 +1,23 @@
+"""A batch-native, transactional Faust transport. See README.md beside this file."""
+
+from gridhub.streams.transport.batch import Batch, BatchSchema, Effects, Output, State, Work
+from gridhub.streams.transport.consumer import Consumer, Transport
+from gridhub.streams.transport.errors import StateError
+from gridhub.streams.transport.plan import LaneGroup, Observer, Options, Plan, install
+
+__all__ = [
+    "Batch",
+    "BatchSchema",
+    "Consumer",
+    "Effects",
+    "LaneGroup",
+    "Observer",
+    "Options",
+    "Output",
+    "Plan",
+    "State",
+    "StateError",
+    "Transport",
+    "Work",
+    "install",
+]

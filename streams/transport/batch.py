@@ -1,0 +1,74 @@
+"""What travels between the transport and an agent: a batch of records in, its effects out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import faust
+from aiokafka import ConsumerRecord
+from faust.events import Event
+from faust.types import TP
+
+
+class Output(NamedTuple):
+    """One record to send; a partition of -1 is chosen from the key as the Java client would."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+
+
+class State(Protocol):
+    """A lane's local state as its work may read it."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Give the values of these keys, None where there is none."""
+        ...
+
+
+@dataclass(slots=True)
+class Effects:
+    """Everything a batch causes; committed as a whole or not at all."""
+
+    outputs: list[Output] = field(default_factory=list)
+    changes: dict[bytes, bytes | None] = field(default_factory=dict)
+    committed: Callable[[], None] | None = None  # called once, after the transaction is committed
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one partition number, from one or several topics, each topic's in offset order."""
+
+    lane: Any
+    epoch: int
+    parts: Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
+
+    @property
+    def partition(self) -> int:
+        """The partition number that all parts share."""
+        return int(self.lane.partition)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts.values()))
+
+    def hand_over(self, work: Work) -> None:
+        """Queue the batch on its lane, which runs `work` on it and commits what it returns."""
+        self.lane.take(self, work)
+
+
+Work = Callable[[Batch, State], Effects]
+
+
+class BatchSchema(faust.Schema):
+    """A schema for topics of this transport: the message's value is the batch, nothing is decoded."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        """Give Faust a decoder that wraps the batch in an event."""
+
+        async def decode(message: Any, propagate: bool = False) -> Event:  # noqa: FBT001, FBT002  # Faust's signature
+            return Event(app, None, message.value, {}, message)
+
+        return decode

@@ -1,0 +1,229 @@
+"""The Faust transport: agents get one batch per lane and fetch, and its effects in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, ClassVar
+
+import aiokafka
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from gridhub.streams.transport.batch import Batch
+from gridhub.streams.transport.errors import LATER
+from gridhub.streams.transport.lane import Lane
+from gridhub.streams.transport.plan import Plan
+
+FETCH_TIMEOUT_S = 0.25
+
+
+class _NoOffsets(defaultdict[TP, Any]):
+    """Faust's own offset tracking, switched off: lanes track theirs, inside the transaction."""
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: Any) -> None:
+        return None
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's Kafka thread, with what its driver does not let be set and with exact rewinding."""
+
+    consumer: Any
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf, options = self.app.conf, self.consumer.plan.options
+        self._assignor = self.app.assignor  # keeps equal partition numbers of all topics together
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            bootstrap_servers=list(options.bootstrap),
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=None,
+            max_poll_interval_ms=300_000,
+            max_partition_fetch_bytes=1 << 20,
+            fetch_max_wait_ms=options.fetch_wait_ms,
+            request_timeout_ms=40_000,
+            retry_backoff_ms=100,
+            session_timeout_ms=int(options.session_timeout_s * 1000),
+            rebalance_timeout_ms=int(max(options.session_timeout_s, options.transaction_timeout_s) * 2000),
+            heartbeat_interval_ms=int(options.heartbeat_s * 1000),
+            isolation_level="read_committed",
+            metadata_max_age_ms=60_000,
+        )
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
+    ) -> Any:
+        return await super()._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=self.consumer.plan.options.batch_events
+        )
+
+    async def rewind(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Seek these partitions to their committed offsets, or to the first one where none is committed."""
+        return await self.call_thread(self._rewind, [TopicPartition(*tp) for tp in tps])  # type: ignore[no-any-return]
+
+    async def _rewind(self, tps: list[TopicPartition]) -> dict[TP, int]:
+        consumer = self._ensure_consumer()
+        committed = await consumer._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001  # one request for all
+        fresh = [tp for tp in tps if tp not in committed or committed[tp].offset < 0]
+        first = await consumer.beginning_offsets(fresh) if fresh else {}
+        offsets = {tp: first[tp] if tp in first else committed[tp].offset for tp in tps}
+        for tp, offset in offsets.items():
+            consumer.seek(tp, offset)
+        return {TP(*tp): offset for tp, offset in offsets.items()}
+
+    def end_offset(self, tp: TP) -> int | None:
+        """The offset up to which this partition can be read now, as the last fetch told."""
+        consumer = self._ensure_consumer()
+        return consumer.last_stable_offset(TopicPartition(*tp))  # type: ignore[no-any-return]
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Do nothing: the watchdog on commit progress sees what this one guesses at."""
+
+
+class Consumer(driver.Consumer):
+    """Hands each lane's fetched records to the agent as one batch; owns the lanes."""
+
+    consumer_stopped_errors: ClassVar[Any] = driver.Consumer.consumer_stopped_errors
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.plan: Plan = self.app.lane_plan  # type: ignore[attr-defined]  # put there by install()
+        self.lanes: dict[tuple[str, int], Lane] = {}
+        self._fetching = asyncio.Lock()
+        self._read_offset = _NoOffsets()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- rebalance ------------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let running transactions end, then let all lanes go; their local states stay open until it is known
+        who gets them."""
+        self.stop_flow()
+        patience_s = min(self.plan.options.session_timeout_s, self.plan.options.transaction_timeout_s) / 2
+        await asyncio.gather(*(lane.stop(patience_s, keep_store=True) for lane in self.lanes.values()))
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Open the lanes that are ours now: fence, restore; Faust then rewinds and lets them flow."""
+        try:
+            await self._open_lanes(self._by_lane(assigned))
+        except LATER as error:
+            self.plan.log.warning("lanes cannot be opened, the worker stops to start anew", error=repr(error))
+            await self.crash(error)
+            return
+        self.plan.observer.rebalanced(sorted(self.lanes))
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _by_lane(self, tps: Iterable[TP]) -> dict[tuple[str, int], set[TP]]:
+        table: dict[tuple[str, int], set[TP]] = defaultdict(set)
+        for tp in tps:
+            if (group := self.plan.by_topic.get(tp.topic)) is not None:
+                table[group.name, tp.partition].add(TP(*tp))
+        return table
+
+    async def _open_lanes(self, wanted: Mapping[tuple[str, int], set[TP]]) -> None:
+        for key in self.lanes.keys() - wanted.keys():
+            self.lanes.pop(key).close_store()
+        groups = {group.name: group for group in self.plan.groups}
+        for key in wanted.keys() - self.lanes.keys():
+            self.lanes[key] = Lane(self, groups[key[0]], key[1], self.plan)
+        await asyncio.gather(*(self.lanes[key].start(tps) for key, tps in wanted.items()))
+
+    async def perform_seek(self) -> None:
+        """Rewind every lane to what is committed; called by Faust when a rebalance is over."""
+        tps = {tp for lane in self.lanes.values() for tp in lane.tps}
+        async with self._fetching:
+            offsets = await self._thread.rewind(tps) if tps else {}
+            for lane in self.lanes.values():
+                lane.rewound(offsets)
+
+    async def rewind_lane(self, lane: Lane) -> None:
+        """Rewind one lane; no fetch is under way meanwhile, so nothing read before counts after."""
+        async with self._fetching:
+            lane.rewound(await self._thread.rewind(lane.tps))
+
+    # -- flow -----------------------------------------------------------------------------------------------------
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """Fetch for the lanes that have room; yields one message per lane, its value a Batch."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+        hungry = {tp for lane in self.lanes.values() if lane.hungry for tp in lane.tps}
+        if not hungry:
+            await asyncio.sleep(0.002 if self.lanes else 0.1)
+            return
+        async with self._fetching:
+            epochs = {key: lane.epoch for key, lane in self.lanes.items()}
+            records = await self._getmany(active_partitions=hungry, timeout=min(timeout, FETCH_TIMEOUT_S))
+        for key, parts in self._group(records).items():
+            if self.flow_active and not self.should_stop and key in self.lanes:
+                yield self._message(Batch(self.lanes[key], epochs.get(key, -1), parts))
+
+    def _group(self, records: Mapping[Any, list[Any]]) -> dict[tuple[str, int], dict[TP, list[Any]]]:
+        table: dict[tuple[str, int], dict[TP, list[Any]]] = defaultdict(dict)
+        for tp, rows in records.items():
+            table[self.plan.by_topic[tp.topic].name, tp.partition][TP(*tp)] = rows
+        return table
+
+    def _message(self, batch: Batch) -> tuple[TP, ConsumerMessage]:
+        tp = next(iter(batch.parts))
+        last = batch.parts[tp][-1]
+        message = ConsumerMessage(
+            tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, (), None, batch, None, 0, 0,
+            tp, generation_id=self.app.consumer_generation_id,
+        )
+        return tp, message
+
+    def ack(self, message: Any) -> bool:
+        """Nothing to remember: a batch's offsets are in its transaction."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return True
+
+    # -- watching -------------------------------------------------------------------------------------------------
+
+    def lane_broke(self, lane: Lane, error: BaseException) -> None:
+        """A lane met our own bug, a forbidden topic or a broken disk: the worker stops loudly."""
+        self.plan.log.error("lane broke, the worker stops", lane=lane.group.name, partition=lane.partition,
+                            error=repr(error), exc_info=error)
+        self.app.lane_failure = error  # type: ignore[attr-defined]  # read by the worker's exit code
+        asyncio.ensure_future(self.crash(error))  # noqa: RUF006  # the service keeps itself alive
+
+    def lags(self) -> dict[TP, int]:
+        """Events that can be read and are not committed, per partition of the open lanes."""
+        lags = {}
+        for lane in self.lanes.values():
+            for tp, offset in lane.next_offset.items():
+                end = self._thread.end_offset(tp)
+                lags[tp] = max(0, (end if end is not None and end >= 0 else offset) - offset)
+        return lags
+
+    def stalled(self, limit_s: float) -> list[Lane]:
+        """Lanes that hold work but committed nothing for so long."""
+        now = time.monotonic()
+        return [lane for lane in self.lanes.values() if lane.waiting and now - lane.progress_at > limit_s]
+
+    async def on_stop(self) -> None:
+        """Let the running transactions end and let the lanes go."""
+        patience_s = self.plan.options.session_timeout_s / 2
+        await asyncio.gather(*(lane.stop(patience_s) for lane in self.lanes.values()))
+        self.lanes.clear()
+        await super().on_stop()
+
+
+class Transport(driver.Transport):
+    """Registered as the URL scheme `batch://`."""
+
+    Consumer: ClassVar[type[Consumer]] = Consumer

@@ -1,0 +1,236 @@
+"""A lane: the one place where a partition number's batches are worked on, in order, each in one transaction.
+
+Every trouble inside a transaction ends the same way: the lane is opened anew. Opening ends a pending transaction,
+restores the state to the changelog's end and rewinds the consumer to the committed offsets, so what the broker holds
+is the only truth, also when the answer to a commit was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from faust.types import TP
+
+from gridhub.streams.transport.batch import Batch, Effects, State, Work
+from gridhub.streams.transport.errors import FENCED, FORBIDDEN, LATER, StateError
+from gridhub.streams.transport.plan import LaneGroup, Plan
+from gridhub.streams.transport.producer import LaneProducer
+from gridhub.streams.transport.restore import restore
+
+BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 5.0)
+
+
+class NoState:
+    """The state of a lane that keeps none."""
+
+    def get_many(self, keys: Any) -> list[bytes | None]:
+        """None for each key."""
+        return [None] * len(keys)
+
+
+class Lane:
+    """One (group, partition number): its producer, its state, its queue and its worker task."""
+
+    def __init__(self, consumer: Any, group: LaneGroup, partition: int, plan: Plan) -> None:
+        self.consumer, self.group, self.partition, self.plan = consumer, group, partition, plan
+        self.epoch = 0
+        self.progress_at = time.monotonic()
+        self.tps: set[TP] = set()
+        self.next_offset: dict[TP, int] = {}
+        self.open = False
+        self._producer: LaneProducer | None = None
+        self._store: Any = None
+        self._queue: deque[tuple[Batch, Work]] = deque()
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._busy = False
+        self.log = plan.log.bind(lane=group.name, partition=partition)
+
+    # -- ownership ------------------------------------------------------------------------------------------------
+
+    async def start(self, tps: set[TP]) -> None:
+        """Take the lane over: fence the earlier owner, restore the state. Batches flow after the next rewind."""
+        self.tps = tps
+        await self._acquire()
+        self._task = asyncio.create_task(self._run(), name=f"lane-{self.group.name}-{self.partition}")
+        self._task.add_done_callback(self._ended)
+
+    async def stop(self, patience_s: float, *, keep_store: bool = False) -> None:
+        """Let the running transaction end (or give it up after `patience_s`), then let the lane go."""
+        self.open = False
+        self._queue.clear()
+        deadline = time.monotonic() + patience_s
+        while self._busy and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        await self._release()
+        if not keep_store:
+            self.close_store()
+
+    def close_store(self) -> None:
+        """Close the local state; its files stay for the next owner on this machine."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    async def _acquire(self) -> None:
+        self._producer = LaneProducer(
+            f"{self.consumer.app.conf.id}-{self.group.name}-{self.partition}", self.consumer.app.conf.id,
+            self.plan.options,
+        )
+        await asyncio.wait_for(self._producer.start(), 2 * self.plan.options.transaction_timeout_s)
+        if self.changelog is not None:
+            await self._restore(self.changelog)
+
+    async def _release(self) -> None:
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.close()
+
+    async def _restore(self, changelog: TP) -> None:
+        started = time.monotonic()
+        if self._store is None:
+            assert self.plan.open_store is not None
+            self._store = self.plan.open_store(self._store_path)
+        keys = await restore(self._store, changelog, self.plan.options)
+        self.plan.observer.restored(self.group.name, self.partition, keys, time.monotonic() - started)
+
+    @property
+    def changelog(self) -> TP | None:
+        """The changelog partition of the lane's state, or None."""
+        return TP(self.group.changelog, self.partition) if self.group.changelog else None
+
+    @property
+    def _store_path(self) -> Path:
+        return self.plan.options.state_dir / f"{self.group.name}-{self.partition}"
+
+    @property
+    def state(self) -> State:
+        """What the work may read."""
+        return self._store if self._store is not None else NoState()
+
+    @property
+    def store(self) -> Any:
+        """The local store, or None."""
+        return self._store
+
+    # -- flow -----------------------------------------------------------------------------------------------------
+
+    @property
+    def hungry(self) -> bool:
+        """Whether more may be fetched for this lane."""
+        return self.open and len(self._queue) < self.plan.options.queue_batches
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the lane holds work that is not committed."""
+        return self._busy or bool(self._queue)
+
+    def rewound(self, offsets: dict[TP, int]) -> None:
+        """The consumer stands at these committed offsets now: older batches are stale, newer ones flow."""
+        self.epoch += 1
+        self._queue.clear()
+        self.next_offset = {tp: offsets[tp] for tp in self.tps}
+        self.open = True
+        self.progress_at = time.monotonic()
+
+    def take(self, batch: Batch, work: Work) -> None:
+        """Queue a batch; one fetched before the last rewind is dropped, it will be fetched again."""
+        if batch.epoch == self.epoch and self.open:
+            self._queue.append((batch, work))
+            self._ready.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._queue:
+                batch, work = self._queue.popleft()
+                self._busy = True
+                try:
+                    result = await self._commit(batch, work)
+                finally:
+                    self._busy = False
+                if result != "committed":
+                    await self._reopen(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
+
+    async def _commit(self, batch: Batch, work: Work) -> str:
+        self._check_disk()
+        effects = work(batch, self.state)
+        started = time.monotonic()
+        result = "retried"
+        try:
+            await asyncio.wait_for(self._transact(batch, effects), self.plan.options.transaction_timeout_s)
+            result = "committed"
+        except FORBIDDEN:
+            raise
+        except FENCED as error:
+            result = "fenced"
+            self.log.warning("lane fenced", error=repr(error))
+        except LATER as error:
+            self.log.warning("transaction failed, opening the lane anew", error=repr(error))
+        self.plan.observer.transaction(
+            self.group.name, self.partition, result, time.monotonic() - started, len(batch)
+        )
+        if result == "committed":
+            self.progress_at = time.monotonic()
+            if effects.committed is not None:
+                effects.committed()
+        return result
+
+    async def _transact(self, batch: Batch, effects: Effects) -> None:
+        assert self._producer is not None
+        offsets = {tp: records[-1].offset + 1 for tp, records in batch.parts.items()}
+        last = await self._producer.commit(effects.outputs, self.changelog, effects.changes, offsets)
+        if last is not None:
+            self._write(effects.changes, last + 1)
+        self.next_offset.update(offsets)
+
+    def _write(self, changes: dict[bytes, bytes | None], position: int) -> None:
+        try:
+            self._store.apply(changes, position)
+        except Exception as error:
+            raise StateError(f"State of lane {self.group.name}-{self.partition} cannot be written: {error}") from error
+
+    async def _reopen(self, wait_s: float) -> None:
+        """Open the lane anew, as long as it takes; a fenced one waits first: its new owner may be the rightful one."""
+        self.open = False
+        self._queue.clear()
+        await self._release()
+        await asyncio.sleep(wait_s)
+        for attempt in range(1_000_000):
+            try:
+                await self._acquire()
+                await self.consumer.rewind_lane(self)
+            except FORBIDDEN:
+                raise
+            except (*FENCED, *LATER) as error:
+                pause_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
+                self.log.warning("lane cannot be opened yet", error=repr(error), next_try_s=pause_s)
+                await self._release()
+                await asyncio.sleep(pause_s)
+            else:
+                self.log.info("lane opened anew", attempts=attempt + 1)
+                return
+
+    def _check_disk(self) -> None:
+        if self.group.changelog is None:
+            return
+        free = shutil.disk_usage(self.plan.options.state_dir).free
+        if free < self.plan.options.min_free_bytes:
+            raise StateError(
+                f"Only {free >> 20} MB are free under {self.plan.options.state_dir}: the state of lane "
+                f"{self.group.name}-{self.partition} could not be kept. Free space or move GRIDHUB_DATA_DIR, then start again."
+            )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.consumer.lane_broke(self, error)

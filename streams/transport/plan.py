@@ -1,0 +1,74 @@
+"""How an app uses the transport: which topics share a lane, where its state is, and the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Observer(Protocol):
+    """Who counts. Every method is called from the event loop and must be quick."""
+
+    def transaction(self, lane: str, partition: int, result: str, seconds: float, events: int) -> None:
+        """A transaction ended: result is committed, retried, fenced or dropped."""
+        ...
+
+    def restored(self, lane: str, partition: int, keys: int, seconds: float) -> None:
+        """A lane's state was brought up to its changelog's end."""
+        ...
+
+    def rebalanced(self, lanes: Sequence[tuple[str, int]]) -> None:
+        """The worker owns these lanes now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LaneGroup:
+    """Topics with equal partition counts whose partition n is worked by one lane, in one transaction.
+
+    `changelog` names the compacted topic of its state; None means the lane keeps none.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    changelog: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The transport's limits. Times in seconds unless the name says otherwise."""
+
+    bootstrap: tuple[str, ...]
+    state_dir: Path
+    partition_counts: dict[str, int]  # of every topic written to by key
+    transaction_timeout_s: float = 15.0
+    session_timeout_s: float = 10.0
+    heartbeat_s: float = 1.0
+    fetch_wait_ms: int = 20
+    batch_events: int = 2000
+    batch_bytes: int = 4 << 20  # one message more than this ends a batch
+    queue_batches: int = 2  # batches a lane may hold before its topics are no longer fetched
+    min_free_bytes: int = 128 << 20  # free disk below which a lane with state stops the worker
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the consumer needs to know; put on the app by `install`."""
+
+    groups: tuple[LaneGroup, ...]
+    options: Options
+    observer: Observer
+    log: Any
+    open_store: Callable[[Path], Any] | None = None
+    by_topic: dict[str, LaneGroup] = field(init=False)
+
+    def __post_init__(self) -> None:
+        table = {topic: group for group in self.groups for topic in group.topics}
+        object.__setattr__(self, "by_topic", table)
+
+
+def install(app: Any, plan: Plan) -> None:
+    """Tell this app's transport its plan; before the app starts."""
+    app.lane_plan = plan
