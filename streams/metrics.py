@@ -94,10 +94,20 @@ class BatchHistogram(Collector):
 
 
 class Metrics:
-    """The series of one worker on one registry; known label sets exist from the start, at zero, so rates do too."""
+    """The series of one worker on one registry; known label sets exist from the start, at zero, so rates do too.
+
+    `departments` are codes; matter groups (categories.csv), 6-digit districts and roles (routing.yaml) may be given so
+    that their first event already shows in a rate: a series that appears with its first value does not.
+    """
 
     def __init__(
-        self, registry: CollectorRegistry, departments: Sequence[str], matter_groups: Sequence[str] = ()
+        self,
+        registry: CollectorRegistry,
+        departments: Sequence[str],
+        *,
+        matter_groups: Sequence[str] = (),
+        districts: Sequence[str] = (),
+        roles: Sequence[str] = (),
     ) -> None:
         self._departments = frozenset(departments)
         self._progress: dict[tuple[str, str], float] = {}
@@ -112,6 +122,8 @@ class Metrics:
         self.end_to_end = BatchHistogram(TABLE["gridhub_end_to_end_seconds"], registry, departments)
         ProcessCollector(registry=registry)
         self._start_at_zero((*departments, UNKNOWN), matter_groups)
+        _touch(self.located, departments, METHODS, districts)
+        _touch(self.tasks_dispatched, ACTIONS, roles)
         self.build_info.labels(version=version(), python=platform.python_version()).set(1)
 
     def _make_counters(self, registry: CollectorRegistry) -> None:
@@ -119,6 +131,7 @@ class Metrics:
         self.admitted = _made(Counter, "gridhub_admitted_total", registry)
         self.refused = _made(Counter, "gridhub_refused_total", registry)
         self.located = _made(Counter, "gridhub_located_total", registry)
+        self.taken = _made(Counter, "gridhub_taken_total", registry)
         self.duplicates = _made(Counter, "gridhub_duplicates_total", registry)
         self.merged = _made(Counter, "gridhub_merged_total", registry)
         self.possible = _made(Counter, "gridhub_possible_total", registry)

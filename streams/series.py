@@ -41,6 +41,8 @@ TASK_STAGES = (
     "dispatched", "accepted", "handling", "reported", "checked", "closed",
     "returned", "extended", "reworked", "suspended", "cancelled",
 )  # fmt: skip
+METHODS = ("code", "key", "coordinates", "address", "area")
+ACTIONS = ("handle", "assist", "inform")
 TRANSACTION_RESULTS = ("committed", "aborted", "fenced")
 UNKNOWN = "unknown"
 """The department label of what no known department sent: publishers never choose label values."""
@@ -75,6 +77,7 @@ SERIES = (
         "gridhub_located_total", "counter", "events", ("department", "method", "district"),
         "Events placed on the grid, by the way that found the place and the 6-digit district code",
     ),
+    Series("gridhub_taken_total", "counter", "events", (), "Located events that the outbound rooms took up"),
     Series("gridhub_duplicates_total", "counter", "events", ("department",), "Events seen before (same source and id)"),
     Series("gridhub_merged_total", "counter", "events", ("matter_group",), "Events joined to an open incident"),
     Series(
