@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pyarrow as pa
 from gridhub.streams.series import (
+    ACTIONS,
+    METHODS,
     ROOM_REASONS,
     SERIES,
     STAGES,
