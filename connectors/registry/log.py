@@ -1,0 +1,219 @@
+"""The registry's topic `_schemas`: read to its end and on, written one decision at a time.
+
+Several registries may share one Kafka. Each writes with the same transactional id: who wants to write fences the
+others, reads all that they committed, and only then decides. So no two registries give one id to two schemas.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+from gridhub.connectors.registry.records import Record, decode, noop_record
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError, TopicAlreadyExistsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+TOPIC = "_schemas"
+TRANSACTIONAL_ID = "gridhub-registry"
+_BLOCK_MS = 5_000
+_READ_BACK_S = 10.0
+_POLL_MS = 200
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+_WRITE_S = 15.0
+_TRIES = 3
+_FENCED = (ProducerFencedError, InvalidProducerEpochError)
+
+log = structlog.get_logger()
+
+
+class StoreDown(Exception):  # noqa: N818  # a state of the world, not a mistake
+    """Kafka cannot take or confirm the write now: nothing is known to be registered, try again."""
+
+
+class Log(Protocol):
+    """Where the registry's records are kept."""
+
+    def write(self, decide: Callable[[], Sequence[Record]]) -> None:
+        """Run `decide` on the newest state and keep the records it returns, all or none, before returning.
+
+        `decide` may run more than once; what it raises passes through and nothing is written. StoreDown when the
+        records could not be kept.
+        """
+
+    @property
+    def loaded(self) -> bool:
+        """Whether everything that was there at the start has been applied."""
+
+
+class MemoryLog:
+    """Keeps nothing beyond the process: for tests, and for looking at the registry without Kafka."""
+
+    loaded = True
+
+    def __init__(self, apply: Callable[[Record], None]) -> None:
+        self._apply = apply
+        self._lock = threading.Lock()
+
+    def write(self, decide: Callable[[], Sequence[Record]]) -> None:
+        """See Log.write."""
+        with self._lock:
+            for record in decide():
+                self._apply(record)
+
+
+class KafkaLog:
+    """The topic in Kafka. `apply` runs in the reading thread, for each record in log order."""
+
+    def __init__(self, bootstrap: str, apply: Callable[[Record], None], *, replication: int = 1) -> None:
+        self._bootstrap = bootstrap
+        self._apply = apply
+        self._replication = replication
+        self._partition = TopicPartition(TOPIC, 0)
+        self._applied = -1  # offset of the last record applied
+        self._read_on = threading.Condition()
+        self._loaded = threading.Event()
+        self._stopping = threading.Event()
+        # kafka-python waits for a commit without a limit: a thread of its own, so that requests need not
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="registry-writer")
+        self._producer: KafkaProducer | None = None
+        self._reader = threading.Thread(target=self._read, name="registry-reader", daemon=True)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether everything that was there at the start has been applied."""
+        return self._loaded.is_set()
+
+    def start(self) -> None:
+        """Begin to read, in a thread of its own; returns at once. While Kafka is away it tries again and again."""
+        self._reader.start()
+
+    def wait_loaded(self, timeout_s: float) -> bool:
+        """Wait until the topic was read to its end; False when that took longer."""
+        return self._loaded.wait(timeout_s)
+
+    def stop(self) -> None:
+        """End the thread and the connections."""
+        self._stopping.set()
+        self._writer.submit(self._drop_producer)
+        self._writer.shutdown(wait=False, cancel_futures=False)
+        self._reader.join(timeout=_READ_BACK_S)
+
+    def write(self, decide: Callable[[], Sequence[Record]]) -> None:
+        """See Log.write; blocks until the records were read back, 15 s at most."""
+        if not self.loaded:
+            raise StoreDown("the registry has not read its topic yet")
+        job = self._writer.submit(self._write, decide)
+        try:
+            job.result(_WRITE_S)
+        except TimeoutError as error:
+            job.cancel()  # one that waits its turn is not run any more; one that runs may still succeed
+            raise StoreDown("Kafka did not confirm the write in time") from error
+
+    def _write(self, decide: Callable[[], Sequence[Record]]) -> None:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._write_once(decide)
+            except KafkaError as error:
+                self._drop_producer()
+                if attempt == _TRIES or not isinstance(error, _FENCED):
+                    log.warning("registry_write_failed", error=type(error).__name__, attempt=attempt)
+                    raise StoreDown(f"Kafka did not take the write ({type(error).__name__})") from error
+        return None
+
+    def _write_once(self, decide: Callable[[], Sequence[Record]]) -> None:
+        if self._producer is None:
+            self._take_over()
+        records = decide()
+        if records:
+            self._commit(records)
+
+    def _take_over(self) -> None:
+        """Fence other writers, then read what they committed: our own mark lies behind it."""
+        self._producer = KafkaProducer(
+            bootstrap_servers=self._bootstrap.split(","),
+            client_id="gridhub-registry",
+            transactional_id=TRANSACTIONAL_ID,
+            acks="all",
+            max_block_ms=_BLOCK_MS,
+            request_timeout_ms=_BLOCK_MS,
+            delivery_timeout_ms=2 * _BLOCK_MS,
+            transaction_timeout_ms=2 * _BLOCK_MS,
+        )
+        self._producer.init_transactions()
+        self._commit([noop_record()])
+
+    def _commit(self, records: Sequence[Record]) -> None:
+        assert self._producer is not None
+        self._producer.begin_transaction()
+        sent = [self._producer.send(TOPIC, key=key, value=value) for key, value in (r.encode() for r in records)]
+        self._producer.commit_transaction()
+        self._wait_applied(max(future.get(timeout=_READ_BACK_S).offset for future in sent))
+
+    def _wait_applied(self, offset: int) -> None:
+        with self._read_on:
+            if not self._read_on.wait_for(lambda: self._applied >= offset, _READ_BACK_S):
+                raise StoreDown("the write was sent but not read back in time")
+
+    def _drop_producer(self) -> None:
+        if self._producer is not None:
+            self._producer.close(timeout=1)
+            self._producer = None
+
+    def _read(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            try:
+                self._follow()
+                pause_s = _FIRST_PAUSE_S
+            except KafkaError as error:
+                log.warning("registry_read_failed", error=type(error).__name__, retry_in_s=pause_s)
+                self._stopping.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _follow(self) -> None:
+        """Read from behind the last applied record until told to stop, or until Kafka raises."""
+        _ensure_topic(self._bootstrap, self._replication)
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap.split(","),
+            client_id="gridhub-registry",
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+        )
+        try:
+            consumer.assign([self._partition])
+            consumer.seek(self._partition, self._applied + 1)
+            end = consumer.end_offsets([self._partition])[self._partition]
+            while not self._stopping.is_set():
+                self._take_in(consumer.poll(timeout_ms=_POLL_MS).get(self._partition, []))
+                if not self.loaded and consumer.position(self._partition) >= end:
+                    self._loaded.set()
+        finally:
+            consumer.close(autocommit=False)
+
+    def _take_in(self, messages: Sequence[object]) -> None:
+        for message in messages:
+            record = decode(message.key, message.value)  # type: ignore[attr-defined]  # kafka-python is untyped
+            if record is not None:
+                self._apply(record)
+            with self._read_on:
+                self._applied = message.offset  # type: ignore[attr-defined]
+                self._read_on.notify_all()
+
+
+def _ensure_topic(bootstrap: str, replication: int) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="gridhub-registry")
+    try:
+        if TOPIC not in admin.list_topics():
+            admin.create_topics([NewTopic(TOPIC, 1, replication, topic_configs={"cleanup.policy": "compact"})])
+    except TopicAlreadyExistsError:
+        log.info("registry_topic_exists", topic=TOPIC)
+    finally:
+        admin.close()
