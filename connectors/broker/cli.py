@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict
 
 import click
-
 from gridhub.connectors.broker import Broker, BrokerError
 from gridhub.streams import settings
 
@@ -31,8 +30,7 @@ def _say(message: str) -> None:
 
 @click.group(name="broker")
 def group() -> None:
-    """
-    The embedded Kafka broker: one real node on this machine, with its data below GRIDHUB_DATA_DIR.
+    """The embedded Kafka broker: one real node on this machine, with its data below GRIDHUB_DATA_DIR.
 
     Example: gridhub broker start && gridhub broker status
     """
@@ -41,8 +39,7 @@ def group() -> None:
 @group.command()
 @click.option("--timeout-s", default=60.0, show_default=True, help="Seconds that the broker has to answer.")
 def start(timeout_s: float) -> None:
-    """
-    Start the broker in the background; the first time, fetch it (38 MB).
+    """Start the broker in the background; the first time, fetch it (38 MB).
 
     Example: gridhub broker start
     """
@@ -57,8 +54,7 @@ def start(timeout_s: float) -> None:
 @group.command()
 @click.option("--timeout-s", default=15.0, show_default=True, help="Seconds until it is ended by force.")
 def stop(timeout_s: float) -> None:
-    """
-    Stop the broker; its data stays.
+    """Stop the broker; its data stays.
 
     Example: gridhub broker stop
     """
@@ -71,8 +67,7 @@ def stop(timeout_s: float) -> None:
 @group.command()
 @click.pass_context
 def status(context: click.Context) -> None:
-    """
-    Print one JSON object about the broker; exit 1 when it does not run.
+    """Print one JSON object about the broker; exit 1 when it does not run.
 
     Example: gridhub broker status
     """

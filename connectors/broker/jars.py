@@ -71,8 +71,7 @@ def default_cache() -> Path:
 
 
 def provide(cache: Path, repository: str | None, say: Callable[[str], None]) -> list[Path]:
-    """
-    The checked jars in class-path order, fetched first where they are missing or damaged.
+    """The checked jars in class-path order, fetched first where they are missing or damaged.
 
     Args:
         cache: folder shared by all checkouts of this user; the jars lie in `kafka-<version>` below it.

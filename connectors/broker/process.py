@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import psutil
-
 from gridhub.connectors.broker.errors import BrokerError
 from gridhub.connectors.broker.properties import HOST
 
@@ -42,8 +41,7 @@ class PidFile:
             return None
 
     def process(self, argument: str) -> psutil.Process | None:
-        """
-        The live process that was started; None when it ended, even if its number now belongs to another one.
+        """The live process that was started; None when it ended, even if its number now belongs to another one.
 
         Its start time proves it, or, after the machine's clock was set, the `argument` that only this broker has.
         """
@@ -79,7 +77,8 @@ def _listener(port: int) -> str:
     """Who listens on that port, as far as this user may know."""
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            listens = connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:] == (port,)
+            if listens and connection.pid:
                 return f"by {psutil.Process(connection.pid).name()}, pid {connection.pid}"
     except psutil.Error:
         pass

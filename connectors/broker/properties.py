@@ -30,6 +30,10 @@ DEFAULTS = {
     "share.coordinator.state.topic.num.partitions": "1",
     # a lone worker need not wait three seconds for others to join its group
     "group.initial.rebalance.delay.ms": "0",
+    # After a crash the controller takes the old process for alive until its session ends: with Kafka's 9 s a restart
+    # took 11 s, with these 4.5 s.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     "message.max.bytes": str(4 * 1024 * 1024),
     "replica.fetch.max.bytes": str(4 * 1024 * 1024),
     "log.retention.hours": "168",
@@ -47,8 +51,7 @@ DEFAULTS = {
 
 
 def server_properties(folder: Path, port: int, controller_port: int, changes: Mapping[str, str]) -> dict[str, str]:
-    """
-    The whole configuration of a node with its data in `folder`, reachable from this machine only.
+    """The whole configuration of a node with its data in `folder`, reachable from this machine only.
 
     Raises:
         BrokerError: `changes` touches a property that the broker's own arguments decide, or Kafka cannot use the path.
