@@ -83,12 +83,12 @@ def provide(cache: Path, repository: str | None, say: Callable[[str], None]) -> 
     """
     wanted = pinned()
     folder = cache / f"kafka-{wanted.version}"
-    if _unfit(wanted, folder):
-        try:
+    try:
+        if _unfit(wanted, folder):
             with exclusive(cache / ".lock", lambda: say("Waiting: another start is fetching Kafka.")):
                 _fetch_unfit(wanted, folder, repository, say)
-        except OSError as error:
-            raise BrokerError(_unwritable(folder, error)) from error
+    except OSError as error:
+        raise BrokerError(_unusable(folder, error)) from error
     return [folder / jar.file_name for jar in wanted.jars]
 
 
@@ -199,7 +199,5 @@ def _cause(error: Exception) -> str:
     return f"{type(inner).__name__}: {inner}"
 
 
-def _unwritable(folder: Path, error: OSError) -> str:
-    return (
-        f"Cannot write the jars to {folder} ({error.strerror or error}): choose another folder in GRIDHUB_BROKER_CACHE."
-    )
+def _unusable(folder: Path, error: OSError) -> str:
+    return f"Cannot use {folder} for the jars ({error.strerror or error}): choose another GRIDHUB_BROKER_CACHE."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -67,7 +68,7 @@ def consume(broker, topic, count, **options):
         consumer_timeout_ms=10_000,
         **options,
     )
-    values = [message.value for message, _ in zip(consumer, range(count), strict=False)]
+    values = [message.value for message in itertools.islice(consumer, count)]
     consumer.close()
     return sorted(values)
 
