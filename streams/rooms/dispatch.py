@@ -1,0 +1,123 @@
+"""dispatch: give the people of the place their tasks, once, and tell them when the matter becomes worse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gridhub.streams.memory import Overlay
+from gridhub.streams.records import Outcome, table
+from gridhub.streams.rooms.assignment import assignments, new_task, possible_note, raised_task
+from gridhub.streams.rooms.ledger import Ledger, incident_key, task_key
+from gridhub.streams.rooms.outbound import INCIDENT, TASK, Deduplicated, Dispatched, OutboundFacts, Row
+from gridhub.streams.rooms.stages import is_open
+from gridhub.streams.routing_file import ACTIONS
+
+if TYPE_CHECKING:
+    from gridhub.streams.memory import State
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What lies on the desk while a batch is dispatched."""
+
+    facts: OutboundFacts
+    now_ms: int
+    ledger: Ledger
+    task_ids: dict[str, list[str]] = field(default_factory=dict)  # of the incidents of this batch, with the new ones
+    final: dict[str, Row] = field(default_factory=dict)
+    tasks: list[Row] = field(default_factory=list)
+
+    def publish(self, task: Row) -> str:
+        """One version of a task goes out, and stays in the state."""
+        self.ledger.put(task_key(task["task_id"]), task)
+        self.tasks.append(task)
+        return str(task["task_id"])
+
+
+def dispatch(found: Deduplicated, facts: OutboundFacts, now_ms: int, state: State) -> Dispatched:
+    """Tasks for opened incidents; new versions, and tasks for who was not asked yet, where one became more severe.
+
+    A plain merge wakes nobody. A possible event becomes a note on the handlers' tasks. Events are taken in row order.
+    `changes` holds those of `deduplicate` too, with the incidents as they are with their tasks.
+    """
+    desk = _Desk(facts, now_ms, Ledger(Overlay(state, found.changes)))
+    events = list(zip(*(found.kept.column(name).to_pylist() for name in ("row", "outcome", "raised")), strict=True))
+    _fetch(found.rows, events, desk)
+    incidents, decisions = [], []
+    for incident, (row, outcome, raised) in zip(found.rows, events, strict=True):
+        changed, route = _one(incident, outcome, desk, raised=raised)
+        name = incident["incident_id"]
+        snapshot = desk.final[name] = {**incident, "task_ids": desk.task_ids.get(name, incident["task_ids"])}
+        incidents.append(snapshot)
+        if changed:
+            decisions.append(_decision(snapshot, desk, row=row, outcome=outcome, reason=route, task_ids=changed))
+    for name, snapshot in desk.final.items():
+        desk.ledger.put(incident_key(name), snapshot)
+    return Dispatched(
+        tasks=table(TASK, desk.tasks),
+        incidents=table(INCIDENT, incidents),
+        changes={**found.changes, **desk.ledger.changes()},
+        decisions=decisions,
+    )
+
+
+def _fetch(incidents: list[Row], events: list[tuple[int, str, bool]], desk: _Desk) -> None:
+    """Bring in the tasks that may change, with one call of the state."""
+    touched = (
+        incident
+        for incident, (_, outcome, raised) in zip(incidents, events, strict=True)
+        if raised or outcome == Outcome.POSSIBLE
+    )
+    desk.ledger.fetch(task_key(task_id) for incident in touched for task_id in incident["task_ids"])
+
+
+def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[list[str], str]:
+    """Ids of the tasks made or changed for one event, and the route that asked for them."""
+    if outcome == Outcome.OPENED:
+        return _assign(incident, desk, [])
+    known: list[str] = desk.task_ids.get(incident["incident_id"], incident["task_ids"])
+    if not raised and outcome != Outcome.POSSIBLE:
+        return [], ""
+    tasks: list[Row] = [desk.ledger.get(task_key(task_id)) for task_id in known]
+    if outcome == Outcome.POSSIBLE:
+        handlers = [task for task in tasks if task["action"] == "handle" and is_open(task["stage"])]
+        return [desk.publish(possible_note(task, incident)) for task in handlers], "possible"
+    worse = [raised_task(task, incident, desk.facts, desk.now_ms) for task in tasks if is_open(task["stage"])]
+    changed = [desk.publish(task) for task in worse]
+    new, route = _assign(incident, desk, tasks)
+    return [*changed, *new], route
+
+
+def _assign(incident: Row, desk: _Desk, tasks: list[Row]) -> tuple[list[str], str]:
+    """Tasks for every recipient who has none of this weight yet."""
+    weight = {action: place for place, action in enumerate(ACTIONS)}
+    asked: dict[str, int] = {}
+    for task in tasks:
+        asked[task["recipient"]] = min(weight[task["action"]], asked.get(task["recipient"], len(ACTIONS)))
+    made: list[str] = []
+    routes: dict[str, None] = {}
+    for item in assignments(incident, desk.facts):
+        if asked.get(item.recipient.id, len(ACTIONS)) <= weight[item.action]:
+            continue
+        asked[item.recipient.id] = weight[item.action]
+        made.append(desk.publish(new_task(item, incident, desk.facts, desk.now_ms)))
+        routes[item.route] = None
+    known = [task["task_id"] for task in tasks]
+    desk.task_ids[incident["incident_id"]] = list(dict.fromkeys([*known, *made]))
+    return made, " ".join(routes)
+
+
+def _decision(incident: Row, desk: _Desk, **decided: object) -> Row:
+    source, _, event_id = incident["changed_by"].partition("/")
+    return {
+        **decided,
+        "source": source,
+        "event_id": event_id,
+        "area": incident["area"],
+        "room": "dispatch",
+        "incident_id": incident["incident_id"],
+        "score": {},
+        "rules": desk.facts.rules,
+        "decided_at": desk.now_ms,
+    }

@@ -1,0 +1,75 @@
+"""A batch's view of the state: every value parsed once, every changed value written once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gridhub.streams.memory import State
+
+
+class Ledger:
+    """JSON values of one batch. What is put is seen by the rest of the batch; `changes` is what the state must take."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._values: dict[bytes, Any] = {}
+        self._changed: dict[bytes, None] = {}
+
+    def fetch(self, keys: Iterable[bytes]) -> None:
+        """Bring these values in with one call of the state; what the batch has already is left as it is."""
+        wanted = [key for key in dict.fromkeys(keys) if key not in self._values]
+        if not wanted:
+            return
+        for key, value in zip(wanted, self._state.get_many(wanted), strict=True):
+            self._values[key] = None if value is None else orjson.loads(value)
+
+    def get(self, key: bytes) -> Any:
+        """The value, or None when there is none; KeyError when it was not fetched before."""
+        return self._values[key]
+
+    def put(self, key: bytes, value: object) -> None:
+        """Replace a value; None deletes it."""
+        self._values[key] = value
+        self._changed[key] = None
+
+    def touch(self, key: bytes) -> None:
+        """Say that a list which was changed in place must be written."""
+        self._changed[key] = None
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """Every changed key with its new bytes; an empty list is deleted, so that state does not grow with areas."""
+        return {key: _bytes(self._values[key]) for key in self._changed}
+
+
+def _bytes(value: object) -> bytes | None:
+    return None if value is None or value == [] else orjson.dumps(value)
+
+
+def incident_key(incident_id: str) -> bytes:
+    """Where an incident lies in the state."""
+    return f"i|{incident_id}".encode()
+
+
+def task_key(task_id: str) -> bytes:
+    """Where a task lies in the state."""
+    return f"t|{task_id}".encode()
+
+
+def candidates_key(area: str, matter_group: str) -> bytes:
+    """Where the open incidents lie that an event of this area and matter group may join."""
+    return f"m|{area}|{matter_group}".encode()
+
+
+def seen_key(source: str, event_id: str) -> bytes:
+    """Where lies when an event was first seen: 8 bytes of ms, big-endian, then its incident's id."""
+    return f"s|{source}|{event_id}".encode()
+
+
+def status_key(sender: str, status_id: str) -> bytes:
+    """Where lies when a status was taken; senders number their own, so the sender is part of it."""
+    return f"q|{sender}|{status_id}".encode()

@@ -1,0 +1,206 @@
+"""What the outbound rooms ask for and give back: facts, column layouts, results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+from gridhub.streams.records import LOCATED, REFUSAL, STRINGS, empty, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gridhub.streams.matching import Matching
+    from gridhub.streams.routing import Routing
+
+Row = dict[str, Any]
+"""One record as its Avro schema names the fields, times in ms."""
+
+
+class Category(Protocol):
+    """One row of config/categories.csv, as far as these rooms read it."""
+
+    @property
+    def matter_group(self) -> str:
+        """Categories of one group can be the same matter."""
+
+    @property
+    def radius_m(self) -> float:
+        """How far apart two reports of one matter may lie."""
+
+    @property
+    def window_s(self) -> float:
+        """How far apart in time they may be."""
+
+    @property
+    def life_safety(self) -> bool:
+        """People may be in danger: never held back as merely possible."""
+
+
+class Categories(Protocol):
+    """The city's table of categories."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __getitem__(self, category: str, /) -> Category: ...
+
+    def get(self, category: str, /) -> Category | None:
+        """The category's row, or None when the table has no such code."""
+
+
+class Place(Protocol):
+    """A place of the catalogue."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for a person."""
+
+
+class Places(Protocol):
+    """The grid catalogue, as far as tasks need it. Codes have 6, 9, 12 or 15 digits."""
+
+    def place(self, code: str, /) -> Place | None:
+        """The place of this code, or None."""
+
+    def children(self, code: str, /) -> Sequence[str]:
+        """Codes of the places one level below, in order."""
+
+
+@dataclass(frozen=True)
+class OutboundFacts:
+    """Everything the outbound rooms know besides the batch, the time and the state; read-only for a batch."""
+
+    categories: Categories
+    matching: Matching
+    routing: Routing
+    catalogue: Places
+    retention_ms: int  # how long an event id is remembered
+    accept_limit_ms: int  # time to accept a task where the rule says nothing (十五分钟服务圈)
+    rules: dict[str, str] = field(default_factory=dict)  # versions, for the journal
+
+
+def _schema(like: pa.Schema | None = None, **columns: pa.DataType) -> pa.Schema:
+    fields = [pa.field(name, kind) for name, kind in columns.items()]
+    return pa.schema([*(like or []), *fields])
+
+
+DECIDED = _schema(
+    LOCATED,
+    incident_id=pa.string(),
+    outcome=pa.string(),  # opened | merged | possible
+    raised=pa.bool_(),  # this event made its incident more severe, or brought danger to life into it
+)
+"""Located events with what became of them."""
+
+INCIDENT = _schema(
+    incident_id=pa.string(),
+    version=pa.int32(),
+    area=pa.string(),
+    grid_ids=STRINGS,
+    place_name=pa.string(),
+    lon=pa.float64(),
+    lat=pa.float64(),
+    category=pa.string(),
+    severity=pa.int32(),
+    status=pa.string(),
+    state=pa.string(),  # open | closed | cancelled
+    title=pa.string(),
+    opened_at=pa.int64(),
+    first_event_at=pa.int64(),
+    last_event_at=pa.int64(),
+    closed_at=pa.int64(),
+    events=pa.int32(),
+    possible=pa.int32(),
+    sources=STRINGS,
+    event_ids=STRINGS,
+    subject_keys=STRINGS,
+    task_ids=STRINGS,
+    changed_by=pa.string(),
+)
+"""The columns of Incident.avsc: one row per version."""
+
+TASK = _schema(
+    task_id=pa.string(),
+    incident_id=pa.string(),
+    version=pa.int32(),
+    area=pa.string(),
+    grid_ids=STRINGS,
+    place_name=pa.string(),
+    lon=pa.float64(),
+    lat=pa.float64(),
+    category=pa.string(),
+    severity=pa.int32(),
+    status=pa.string(),
+    action=pa.string(),
+    role=pa.string(),
+    recipient=pa.string(),
+    recipient_name=pa.string(),
+    title=pa.string(),
+    text=pa.string(),
+    stage=pa.string(),
+    stage_since=pa.int64(),
+    created_at=pa.int64(),
+    accept_by=pa.int64(),
+    finish_by=pa.int64(),
+    overdue=pa.bool_(),
+    returns=pa.int32(),
+    handler=pa.string(),
+    checker=pa.string(),
+    note=pa.string(),
+    route=pa.string(),
+    changed_by=pa.string(),
+)
+"""The columns of Task.avsc: one row per version."""
+
+STATUS = _schema(
+    row=pa.int32(),  # index into the batch of hub.status: leads back to the original bytes
+    kind=pa.string(),  # status (TaskStatus) | command (Command)
+    status_id=pa.string(),  # status id or command id
+    task_id=pa.string(),  # of a status
+    incident_id=pa.string(),  # of a command
+    stage=pa.string(),  # the stage asked for, or the command's kind
+    actor=pa.string(),
+    at=pa.int64(),
+    note=pa.string(),  # note or reason
+    sender=pa.string(),
+)
+"""Status reports and commands, in the order of the topic."""
+
+
+@dataclass(frozen=True)
+class Deduplicated:
+    """What `deduplicate` gives back. Law: rows in = kept (opened + merged + possible) + refused (duplicate)."""
+
+    kept: pa.RecordBatch
+    refused: pa.RecordBatch
+    rows: list[Row]  # the incident after each kept event, in the order of `kept`
+    changes: dict[bytes, bytes | None]
+    decisions: list[Row]
+
+    @cached_property
+    def snapshots(self) -> pa.RecordBatch:
+        """The same rows as a table INCIDENT; made when asked for, since `dispatch` publishes the later form."""
+        return table(INCIDENT, self.rows)
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """What `dispatch` gives back: tasks and incidents to publish, one row per version."""
+
+    tasks: pa.RecordBatch
+    incidents: pa.RecordBatch
+    changes: dict[bytes, bytes | None]
+    decisions: list[Row]
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What `track` gives back. Law: rows in = statuses taken (one decision each) + refused."""
+
+    tasks: pa.RecordBatch
+    incidents: pa.RecordBatch
+    changes: dict[bytes, bytes | None]
+    decisions: list[Row]
+    refused: pa.RecordBatch = field(default_factory=lambda: empty(REFUSAL))
