@@ -10,16 +10,18 @@ import tempfile
 import time
 import tomllib
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import truststore
 from gridhub.connectors.broker.errors import BrokerError
 from gridhub.connectors.broker.locks import exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jgo.maven import MavenContext
 
@@ -120,7 +122,7 @@ def sha256(file: Path) -> str:
 def _fetch(jars: list[Jar], folder: Path, repository: str | None, say: Callable[[str], None]) -> None:
     for left_over in folder.glob(".fetch-*"):  # of a start that was killed; we hold the lock, so nobody uses it
         shutil.rmtree(left_over)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
+    with _trusting_the_machine(), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
         repositories = {"chosen": repository} if repository else None
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
             tasks = {pool.submit(_fetch_one, jar, Path(scratch), folder, repositories): jar for jar in jars}
@@ -133,6 +135,19 @@ def _fetch(jars: list[Jar], folder: Path, repository: str | None, say: Callable[
                     say(_progress(jars, [tasks[task] for task in tasks if task.done()]))
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _trusting_the_machine() -> Iterator[None]:
+    """Adds the machine's own certificate authorities (SSL_CERT_FILE too) to those of requests, as pip does.
+
+    Behind a city's inspecting proxy the repository's certificate is signed by an authority only the machine knows.
+    """
+    truststore.inject_into_ssl()
+    try:
+        yield
+    finally:
+        truststore.extract_from_ssl()
 
 
 def _progress(jars: list[Jar], done: list[Jar]) -> str:
