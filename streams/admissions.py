@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import blake2b
 from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, model_validator
+from typing import TYPE_CHECKING, Annotated
 
 from gridhub.streams.strictyaml import strict_yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from importlib.resources.abc import Traversable
 
 _MOST_BYTES = 1_048_576
 _DAY_MS = 86_400_000

@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from importlib.resources import files
-from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 KINDS = ("component", "matter", "service", "warning")
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gridhub.connectors.sources.fields import FieldProblem, Getter, Record, Schema, first, many, text
+from gridhub.connectors.sources.fields import FieldError, Getter, Record, Schema, first, text
 from gridhub.connectors.sources.mapping import Joined, Mapping, SubjectKey
 from gridhub.connectors.sources.masking import masked
 from gridhub.connectors.sources.places import Row, ways
 from gridhub.connectors.sources.readers import Readers, Word, numbered
 from gridhub.connectors.sources.values import milliseconds, template, written
-from gridhub.streams.categories import Categories
 
-MOST_CHARACTERS = {"title": 200, "text": 4000}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gridhub.streams.categories import Categories
+
+_MOST_TITLE = 200
+_MOST_TEXT = 4000
+_BETWEEN = "\x1e"  # ASCII's record separator: title and text are searched for personal data in one go
 _MOST_SUBJECT_KEYS = 50
 
 
 class Compiler:
-    """Compiles one mapping against its record's schema; FieldProblem names the first key that does not fit."""
+    """Compiles one mapping against its record's schema; FieldError names the first key that does not fit."""
 
     def __init__(self, mapping: Mapping, schema: Schema, categories: Categories) -> None:
         self.mapping = mapping
@@ -27,14 +32,14 @@ class Compiler:
 
     @property
     def key(self) -> str:
-        """The key of the file that was being compiled last: where a FieldProblem came from."""
+        """The key of the file that was being compiled last: where a FieldError came from."""
         return self.read.key
 
     def event(self) -> Callable[[Record], Row]:
         """The function from a record to its EVENT row.
 
         `event_id`, `type`, `category` and `occurred_at` are None where the record does not give them; row, received_at,
-        schema_id and admission are the room's. It raises WrongValue, or what Python raises on a value of a wrong
+        schema_id and admission are the room's. It raises WrongValueError, or what Python raises on a value of a wrong
         type, for a record that cannot be read.
         """
         mapping, code = self.mapping, self.mapping.code
@@ -110,7 +115,7 @@ class Compiler:
             for name in (*table.table.values(), *((table.default,) if table.default else ())):
                 if name not in self.categories:
                     self.read.key = numbered("category", number, tables)
-                    raise FieldProblem(f"{name} is no category of the city's table")
+                    raise FieldError(f"{name} is no category of the city's table")
         return self.read.translation("category", tables, kind)
 
     def severity(self) -> Callable[[Record], int | None]:
@@ -134,7 +139,11 @@ class Compiler:
         if isinstance(asked, bool):
             return lambda _record: asked
         rules = [(self.read.one(rule.path, "planned.path"), frozenset(rule.values)) for rule in asked]
-        return lambda record: any(_plain(getter(record)) in values for getter, values in rules)
+
+        def by_rule(record: Record) -> bool:
+            return any(_plain(getter(record)) in values for getter, values in rules)
+
+        return by_rule
 
     def words(self, category: Word) -> Callable[[Record], tuple[str, str]]:
         """The reader of title and text, both without personal data."""
@@ -145,7 +154,7 @@ class Compiler:
                 return lambda record: names.get(category(record) or "")
             path, _, form = asked.partition("|")
             if form not in {"", "time"}:
-                raise FieldProblem(f"{{{asked}}}: the only form is |time")
+                raise FieldError(f"{{{asked}}}: the only form is |time")
             getter = self.read.one(path, self.read.key)
             return _moment(getter) if form else getter
 
@@ -156,9 +165,9 @@ class Compiler:
         personal = self._personal()
 
         def both(record: Record) -> tuple[str, str]:
-            values = personal(record)
-            heading = masked(title(record), values)[: MOST_CHARACTERS["title"]].strip()
-            return heading, masked(body(record), values)[: MOST_CHARACTERS["text"]].strip()
+            together = masked(f"{title(record)}{_BETWEEN}{body(record)}", personal(record))
+            heading, _, rest = together.partition(_BETWEEN)
+            return heading[:_MOST_TITLE].strip(), rest[:_MOST_TEXT].strip()
 
         return both
 
@@ -175,7 +184,7 @@ class Compiler:
     def _subject(self, number: int, key: SubjectKey) -> Callable[[Record], list[str]]:
         for path in key.path:
             self.read.allowed(path, f"subject_keys.{number}.path", lists=True)
-        readers = [many(path) for path in key.path]
+        readers = [self.read.all_of(path) for path in key.path]
         prefix = f"{key.kind}:" if key.kind else ""
 
         def words(record: Record) -> list[str]:
@@ -187,7 +196,9 @@ class Compiler:
         return words
 
     def _personal(self) -> Callable[[Record], list[str]]:
-        readers = [many(field.path) for field in self.read.schema.personal()]
+        readers = [self.read.all_of(field.path) for field in self.read.schema.personal()]
+        if not readers:
+            return lambda _record: []
 
         def values(record: Record) -> list[str]:
             return [value for reader in readers for value in reader(record) if isinstance(value, str)]

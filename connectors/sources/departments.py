@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from gridhub.connectors.sources.compiled import Compiler
-from gridhub.connectors.sources.fields import FieldProblem, Record, Schema
+from gridhub.connectors.sources.fields import FieldError, Record, Schema
 from gridhub.connectors.sources.mapping import Mapping
-from gridhub.connectors.sources.places import Row
 from gridhub.streams.categories import Categories
 from gridhub.streams.strictyaml import strict_yaml
 from gridhub.streams.topics import Topic, department_topic
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from importlib.resources.abc import Traversable
+
+    from gridhub.connectors.sources.places import Row
 
 FILE = "department.yaml"
 _MOST_BYTES = 262_144
@@ -114,7 +116,7 @@ def load_department(folder: Traversable, categories: Categories) -> Department:
     compiler = Compiler(mapping, Schema(_schema(folder, mapping.record, place)), categories)
     try:
         event, source = compiler.event(), compiler.source()
-    except FieldProblem as error:
+    except FieldError as error:
         raise DepartmentError(f"{place}: {compiler.key}: {error}.") from error
     return Department(
         code=mapping.code,

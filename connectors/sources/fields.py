@@ -10,7 +10,10 @@ Record = Mapping[str, Any]
 Getter = Callable[[Record], Any]
 
 
-class FieldProblem(ValueError):
+_PLAIN = (str, int, float)
+
+
+class FieldError(ValueError):
     """A path that the record does not have, or that may not be used here; the text says which and why."""
 
 
@@ -33,17 +36,17 @@ class Schema:
         self._learn(tree)
 
     def field(self, path: str, *, group: bool = False) -> Field:
-        """The field at this path; FieldProblem when there is none, or when it is a group of fields and none is wanted."""
+        """The field at this path; FieldError when there is none, or when it is a group of fields and none is wanted."""
         kind, listed, personal = self._tree, False, False
         for step in path.split("."):
             entry = self._entries(kind).get(step)
             if entry is None:
-                raise FieldProblem(f"the record has no field {path} ({step} is not there)")
+                raise FieldError(f"the record has no field {path} ({step} is not there)")
             personal = personal or entry.get("personal") is True
             kind, many = self._plain(entry["type"])
             listed = listed or many
         if not group and isinstance(kind, Mapping) and kind.get("type") in {"record", "map"}:
-            raise FieldProblem(f"{path} is a group of fields; name one of them")
+            raise FieldError(f"{path} is a group of fields; name one of them")
         return Field(path, kind, listed, personal)
 
     def personal(self) -> list[Field]:
@@ -134,13 +137,13 @@ def _opened(value: Any) -> Sequence[Any]:
 
 def text(value: Any) -> str | None:
     """A value as trimmed text; None when it is empty. TypeError for groups of fields and raw bytes."""
+    if type(value) is str:  # first, because it is nearly always so
+        return value.strip() or None
     if value is None:
         return None
-    if isinstance(value, str):
-        return value.strip() or None
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, _PLAIN):
         return str(value)
     raise TypeError(f"text was expected, not {type(value).__name__}")
 
@@ -149,7 +152,12 @@ def first(getters: Sequence[Getter]) -> Callable[[Record], str | None]:
     """The first of several values that is not empty, as text."""
     if len(getters) == 1:
         (only,) = getters
-        return lambda record: text(only(record))
+
+        def of_one(record: Record) -> str | None:
+            value = only(record)
+            return (value.strip() or None) if type(value) is str else text(value)
+
+        return of_one
 
     def of_several(record: Record) -> str | None:
         for getter in getters:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Generic, Literal, TypeVar
 
+from gridhub.streams.place.coordinates import CRS_NAMES
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -17,8 +18,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-
-from gridhub.streams.place.coordinates import CRS_NAMES
 
 CODE = re.compile(r"[a-z][a-z0-9]{0,19}(-[a-z0-9]{1,20}){0,3}")
 Status = Literal["actual", "exercise", "test"]
@@ -193,7 +192,9 @@ class Mapping(Strict):
     record: Annotated[StrictStr, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", max_length=200)]
     fields: Fields
     category: Table[Word] | Annotated[tuple[Table[Word], ...], Field(min_length=1, max_length=4)]
-    severity: Severity | Table[Severity] | Annotated[tuple[Table[Severity], ...], Field(min_length=1, max_length=4)] | None = None
+    severity: (
+        Severity | Table[Severity] | Annotated[tuple[Table[Severity], ...], Field(min_length=1, max_length=4)] | None
+    ) = None
     status: Status | Table[Status] = "actual"
     planned: StrictBool | Annotated[tuple[Condition, ...], Field(min_length=1, max_length=8)] = False
     title: Words

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridhub.connectors.sources.fields import Record, many, scalar
-from gridhub.connectors.sources.mapping import AreaPlace, CodePlace, CoordinatesPlace, KeyPlace, Place
-from gridhub.connectors.sources.readers import Readers
-from gridhub.connectors.sources.values import WrongValue, area_json
+from gridhub.connectors.sources.values import WrongValueError, area_json
+
+if TYPE_CHECKING:
+    from gridhub.connectors.sources.mapping import AreaPlace, CodePlace, CoordinatesPlace, KeyPlace, Place
+    from gridhub.connectors.sources.readers import Readers
 
 Row = dict[str, Any]
 Way = Callable[[Record], Row | None]
@@ -17,7 +19,11 @@ Way = Callable[[Record], Row | None]
 def ways(read: Readers, places: Sequence[Place]) -> Callable[[Record, Row], None]:
     """The writer of the place columns: of each way the first entry of the list that has a value."""
     makers: dict[str, Callable[[Readers, Any, str], Way]] = {
-        "code": _code, "key": _key, "coordinates": _coordinates, "address": _address, "area": _area,
+        "code": _code,
+        "key": _key,
+        "coordinates": _coordinates,
+        "address": _address,
+        "area": _area,
     }
     groups: dict[str, list[Way]] = {}
     for number, place in enumerate(places):
@@ -97,5 +103,5 @@ def _number(value: Any) -> float:
     if value is None:
         return float("nan")
     if isinstance(value, bool):
-        raise WrongValue("a coordinate is a number")
+        raise WrongValueError("a coordinate is a number")
     return float(value)

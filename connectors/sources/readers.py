@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from gridhub.connectors.sources.fields import FieldProblem, Getter, Record, Schema, first, scalar
-from gridhub.connectors.sources.mapping import Table
+from gridhub.connectors.sources.fields import FieldError, Getter, Record, Schema, first, many, scalar
+
+if TYPE_CHECKING:
+    from gridhub.connectors.sources.mapping import Table
 
 Word = Callable[[Record], str | None]
 Choice = TypeVar("Choice")
@@ -20,13 +22,13 @@ class Readers:
         self.key = ""
 
     def allowed(self, path: str, key: str, *, lists: bool = False) -> None:
-        """Check that a field exists and may be used here; FieldProblem otherwise."""
+        """Check that a field exists and may be used here; FieldError otherwise."""
         self.key = key
         field = self.schema.field(path)
         if field.personal:
-            raise FieldProblem(f"{path} is personal data and must not leave the record")
+            raise FieldError(f"{path} is personal data and must not leave the record")
         if field.listed and not lists:
-            raise FieldProblem(f"{path} is a list where one value is needed")
+            raise FieldError(f"{path} is a list where one value is needed")
 
     def one(self, path: str, key: str) -> Getter:
         """The reader of one value."""
@@ -36,6 +38,18 @@ class Readers:
     def first(self, paths: Sequence[str], key: str) -> Word:
         """The reader of the first of several values that is not empty, as text."""
         return first([self.one(path, key) for path in paths])
+
+    def all_of(self, path: str) -> Callable[[Record], Sequence[Any]]:
+        """The reader of all values at a path, without the empty ones; quick where no list is on the way."""
+        if self.schema.field(path).listed:
+            return many(path)
+        getter = scalar(path)
+
+        def of_one(record: Record) -> Sequence[Any]:
+            value = getter(record)
+            return () if value is None or value == "" else (value,)
+
+        return of_one
 
     def choice(self, asked: Any, key: str) -> Word:
         """The reader of a word that is either the same for all records or translated from a field."""
@@ -60,7 +74,7 @@ class Readers:
     def _step(self, key: str, table: Table[Choice], usual: Word | None) -> Callable[[Record], Choice | None]:
         if table.path is None and usual is None:
             self.key = key
-            raise FieldProblem("path is missing: say which field the table translates")
+            raise FieldError("path is missing: say which field the table translates")
         value = self.first(table.path, f"{key}.path") if table.path else usual
         assert value is not None
         entries: dict[str | None, Choice] = dict(table.table)

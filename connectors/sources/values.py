@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
+from gridhub.connectors.sources.fields import FieldError, Getter, Record, text
 
-from gridhub.connectors.sources.fields import FieldProblem, Getter, Record, text
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 BEIJING = timezone(timedelta(hours=8))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEIJING_AHEAD_MS = 8 * 3_600_000
 _MS = timedelta(milliseconds=1)
 _COMPACT = re.compile(r"\d{8}(\d{4}(\d{2})?)?")
 _MOST_CORNERS = 5000
@@ -22,12 +24,12 @@ _HOLE = re.compile(r"\{([^{}]*)\}")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 
 
-class WrongValue(ValueError):
+class WrongValueError(ValueError):
     """A value in a record that cannot be read; the text says what was expected and never repeats the value."""
 
 
 def milliseconds(value: Any, form: str) -> int | None:
-    """Milliseconds since the epoch from a value in `form`; None when it is empty, WrongValue when it is no time.
+    """Milliseconds since the epoch from a value in `form`; None when it is empty, WrongValueError when it is no time.
 
     Text without a zone is Beijing time. ISO 8601 text and datetimes are read in every form: that is how the same
     record looks as JSON, or from a reader that makes datetimes.
@@ -35,22 +37,26 @@ def milliseconds(value: Any, form: str) -> int | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool):
-        raise WrongValue("a truth value is no time")
+        raise WrongValueError("a truth value is no time")
     if isinstance(value, int | float):
         return _counted(value, form)
     if isinstance(value, datetime):
         return _of(value)
     if not isinstance(value, str):
-        raise WrongValue(f"{type(value).__name__} is no time")
+        raise WrongValueError(f"{type(value).__name__} is no time")
     return _written(value.strip(), form)
 
 
 def _counted(value: float, form: str) -> int:
     if form not in {"epoch_ms", "epoch_s"}:
-        raise WrongValue("a number where a written time was expected")
+        raise WrongValueError("a number where a written time was expected")
     if not math.isfinite(value) or abs(value) > _LAST_MS:
-        raise WrongValue("a number that is no time")
-    return int(value) * 1000 if form == "epoch_s" and isinstance(value, int) else int(value * (1 if form == "epoch_ms" else 1000))
+        raise WrongValueError("a number that is no time")
+    return (
+        int(value) * 1000
+        if form == "epoch_s" and isinstance(value, int)
+        else int(value * (1 if form == "epoch_ms" else 1000))
+    )
 
 
 def _written(value: str, form: str) -> int | None:
@@ -58,12 +64,12 @@ def _written(value: str, form: str) -> int | None:
         return None
     if form == "compact":
         if not _COMPACT.fullmatch(value) or not value.isascii():
-            raise WrongValue("the time must look like 20260920, 202609201403 or 20260920140322")
+            raise WrongValueError("the time must look like 20260920, 202609201403 or 20260920140322")
         value = value if len(value) == 8 else f"{value[:8]}T{value[8:]}"
     try:
         return _of(datetime.fromisoformat(value))
     except ValueError as error:
-        raise WrongValue("the time must look like 2026-09-20 14:03:22 or 2026-09-20T14:03:22+08:00") from error
+        raise WrongValueError("the time must look like 2026-09-20 14:03:22 or 2026-09-20T14:03:22+08:00") from error
 
 
 def _of(moment: datetime) -> int:
@@ -71,19 +77,19 @@ def _of(moment: datetime) -> int:
         aware = moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
         return (aware - EPOCH) // _MS
     except OverflowError as error:
-        raise WrongValue("the time is beyond the calendar") from error
+        raise WrongValueError("the time is beyond the calendar") from error
 
 
 def written(ms: int) -> str:
     """A time for people, in Beijing: 9月20日14:03."""
-    moment = EPOCH + timedelta(milliseconds=ms) + timedelta(hours=8)
-    return f"{moment.month}月{moment.day}日{moment:%H:%M}"
+    moment = EPOCH + timedelta(milliseconds=ms + _BEIJING_AHEAD_MS)
+    return f"{moment.month}月{moment.day}日{moment.hour:02d}:{moment.minute:02d}"
 
 
 def template(words: str, getter: Callable[[str], Getter]) -> Callable[[Record], str]:
     """Compile a template: {field} is the field's text, [..] is left out when a field inside is empty.
 
-    `getter` gives the reader of what stands in the braces; it raises FieldProblem for a field that may not be used.
+    `getter` gives the reader of what stands in the braces; it raises FieldError for a field that may not be used.
     """
     _check_brackets(words)
     pieces: list[Callable[[Record], str]] = []
@@ -98,7 +104,7 @@ def template(words: str, getter: Callable[[str], Getter]) -> Callable[[Record], 
 def _check_brackets(words: str) -> None:
     rest = _HOLE.sub("", _OPTIONAL.sub(r"\1", words))
     if any(sign in rest for sign in "{}[]"):
-        raise FieldProblem("a bracket in the template is not closed, or stands inside another")
+        raise FieldError("a bracket in the template is not closed, or stands inside another")
 
 
 def _plain(words: str, getter: Callable[[str], Getter]) -> list[Callable[[Record], str]]:
@@ -116,10 +122,22 @@ def _hole(getter: Getter) -> Callable[[Record], str]:
 
 def _optional(words: str, getter: Callable[[str], Getter]) -> Callable[[Record], str]:
     parts = [(getter(part) if number % 2 else part) for number, part in enumerate(_HOLE.split(words))]
+    if len(parts) == 3:
+        return _around(*parts)
 
     def filled(record: Record) -> str:
         found = [part if isinstance(part, str) else text(part(record)) for part in parts]
         return "".join(map(str, found)) if None not in found else ""
+
+    return filled
+
+
+def _around(before: Any, getter: Any, after: Any) -> Callable[[Record], str]:
+    """The usual optional piece, with one field in it: no lists needed."""
+
+    def filled(record: Record) -> str:
+        found = text(getter(record))
+        return "" if found is None else f"{before}{found}{after}"
 
     return filled
 
@@ -145,7 +163,7 @@ def _shape(codes: Sequence[str], polygon: str | None, circle: str | None, system
 def _ring(words: str) -> list[list[float]]:
     pairs = words.split()
     if not 4 <= len(pairs) <= _MOST_CORNERS:
-        raise WrongValue(f"a polygon has 4 to {_MOST_CORNERS} points, not {len(pairs)}")
+        raise WrongValueError(f"a polygon has 4 to {_MOST_CORNERS} points, not {len(pairs)}")
     ring = [_lon_lat(pair) for pair in pairs]
     return ring if ring[0] == ring[-1] else [*ring, ring[0]]
 
@@ -164,7 +182,9 @@ def _float(words: str) -> float:
     try:
         value = float(words)
     except ValueError as error:
-        raise WrongValue("an area is written as latitude,longitude pairs, a circle with its radius in km") from error
+        raise WrongValueError(
+            "an area is written as latitude,longitude pairs, a circle with its radius in km"
+        ) from error
     if not math.isfinite(value):
-        raise WrongValue("an area has a coordinate that is no number")
+        raise WrongValueError("an area has a coordinate that is no number")
     return value

@@ -6,15 +6,17 @@ wrong time, of an unknown type, not on the approved list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+from gridhub.connectors.sources.values import WrongValueError
 from gridhub.streams.records import EVENT, REFUSAL, Reason, Split, table
 from gridhub.streams.topics import department_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from gridhub.connectors.sources.departments import Department, Departments
     from gridhub.schemas.codec import BadRecord, Decoded
     from gridhub.streams.admissions import Admissions
@@ -169,7 +171,9 @@ def _unapproved(row: Row, admissions: Admissions, now_ms: int) -> Refused | None
         return Refused(Reason.UNKNOWN_TYPE, f"The mapping of {source} has no category for the type {_shown(kind)}.")
     row["admission"] = admissions.allows(source, kind, now_ms, row["category"])
     if row["admission"] is None:
-        detail = f"{source} has no valid approval to bring {row['category']} (type {_shown(kind)}) into the communities."
+        detail = (
+            f"{source} has no valid approval to bring {row['category']} (type {_shown(kind)}) into the communities."
+        )
         return Refused(Reason.NOT_ADMITTED, detail)
     return None
 
@@ -181,7 +185,7 @@ def _shown(word: str) -> str:
 
 def _unreadable(error: Exception) -> str:
     """A sentence from our own words about a value; Python's own messages may repeat the value and are left out."""
-    words = str(error) if type(error).__name__ == "WrongValue" else "a value has another type than the mapping expects"
+    words = str(error) if isinstance(error, WrongValueError) else "a value has another type than the mapping expects"
     return _sentence(f"The record cannot be read: {words}")
 
 
@@ -213,7 +217,9 @@ def _split(kept: list[Row], refused: list[Row]) -> Split:
                 sound.append(row)
             else:
                 odd = {"row": row["row"], "source": row["source"]}
-                refused.append(_refusal(odd, Refused(Reason.MISSING_FIELD, "A value is not text in UTF-8, or too large.")))
+                refused.append(
+                    _refusal(odd, Refused(Reason.MISSING_FIELD, "A value is not text in UTF-8, or too large."))
+                )
         events = _columns(EVENT, sound)
     refused.sort(key=lambda row: int(row["row"]))
     return Split(events, table(REFUSAL, refused))
