@@ -1,7 +1,9 @@
 """What the locating functions give back: a place of the catalogue, an answer, a cover."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+CITY = "420200"
 
 
 class Problem(StrEnum):
@@ -58,6 +60,10 @@ class Answer:
     def __post_init__(self) -> None:
         if (self.code is None) == (self.problem is None):
             raise ValueError("an answer has a code or a problem, and never both")
+
+    def by(self, method: str) -> "Answer":
+        """The same answer as the result of another way."""
+        return replace(self, method=method)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from gridhub.streams.place.answer import Answer, Cover, Place, Problem
+from gridhub.streams.place.addresses import AddressLocator
+from gridhub.streams.place.answer import CITY, Answer, Cover, Place, Problem
 from gridhub.streams.place.codes import CodeBook, private_answers
 from gridhub.streams.place.rows import grid_folder
-from gridhub.streams.place.shapes import BadShapeError, Indices, area_of_shape, grid_map
+from gridhub.streams.place.shapes import METRES_PER_DEGREE, BadShapeError, Indices, area_of_shape, grid_map
 from gridhub.streams.place.source import Source, read_source
 from shapely import Geometry
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-CITY = "420200"
 MOST_CODES = 200
-_LEVELS = {6: "district", 9: "street", 12: "community", 15: "grid"}
 _SIZES = (15, 12, 9, 6)
 _KEY_CONFIDENCE = 0.95
 
@@ -83,9 +82,14 @@ class Catalogue:
         """The codes one level below, in order; empty for a grid. KeyError for a code that is not in the catalogue."""
         return self._children[code]
 
-    def codes(self, level: str) -> tuple[str, ...]:
-        """All codes of a level (city, district, street, community, grid), in order."""
-        return tuple(code for code, place in self._places.items() if place.level == level)
+    def places(self, level: str) -> tuple[Place, ...]:
+        """All places of a level (city, district, street, community, grid), in the order of their codes."""
+        return tuple(sorted((p for p in self._places.values() if p.level == level), key=lambda p: p.code))
+
+    @property
+    def other_towns(self) -> dict[str, str]:
+        """Towns that only the Ministry of Civil Affairs lists: name to district code."""
+        return self._source.mca_only
 
     def grids_of(self, code: str) -> tuple[str, ...]:
         """The 15-digit codes inside a place of any level, in order. KeyError for an unknown code."""
@@ -131,6 +135,14 @@ class Catalogue:
         """
         return self._codes_or_none[self.locate_indices(lon, lat)]
 
+    def locate_addresses(self, texts: Sequence[str | None]) -> list[Answer]:
+        """One answer per Chinese address text; see gridhub.streams.place.addresses."""
+        return self._addresses.locate_many(texts)
+
+    def is_near(self, code: str, lon: float, lat: float, metres: float) -> bool:
+        """Whether a WGS-84 point lies in a place or at most so far from it. KeyError for an unknown code."""
+        return bool(shapely.dwithin(self.polygon(code), shapely.Point(lon, lat), metres / METRES_PER_DEGREE))
+
     def cover(
         self, shape: Geometry | Mapping[str, Any] | Sequence[Any], system: str | None = None, most: int = MOST_CODES
     ) -> Cover:
@@ -147,9 +159,13 @@ class Catalogue:
             touched = self._map.touched(area_of_shape(shape))
         except BadShapeError:
             return Cover(problem=Problem.BAD_SHAPE)
-        return self._cover_of(touched, most, ())
+        return self._cover_of(self._merge({str(code) for code in self.grid_codes[touched]}), most, ())
 
     # inside
+
+    @cached_property
+    def _addresses(self) -> AddressLocator:
+        return AddressLocator(self)
 
     @cached_property
     def _codes_or_none(self) -> NDArray[np.object_]:
@@ -166,40 +182,40 @@ class Catalogue:
         return Answer("key", code, _KEY_CONFIDENCE)
 
     def _cover_codes(self, codes: list[str], system: str | None, most: int) -> Cover:
-        numbers: set[int] = set()
+        given: set[str] = set()
         unresolved = []
         for code, answer in zip(codes, self.resolve_codes(codes, [system] * len(codes)), strict=True):
             together = answer.problem in {Problem.SEVERAL_PLACES, Problem.WIDER_THAN_CITY}
             places = [answer.code] if answer.code else answer.candidates if together else ()
-            for place in places:
-                numbers.update(range(*self._span(place).indices(len(self.grid_codes))))
+            given.update(places)
             if not places:
                 unresolved.append(code)
-        return self._cover_of(np.array(sorted(numbers), dtype=np.int32), most, tuple(unresolved))
+        outer = {code for code in given if not self._has_parent_in(code, given)}
+        return self._cover_of(self._merge(outer, least=2), most, tuple(unresolved))
 
-    def _cover_of(self, numbers: Indices, most: int, unresolved: tuple[str, ...]) -> Cover:
-        if not len(numbers):
+    def _cover_of(self, codes: list[str], most: int, unresolved: tuple[str, ...]) -> Cover:
+        if not codes:
             problem = Problem.UNKNOWN_CODE if unresolved else Problem.OUTSIDE_CITY
             return Cover(unresolved=unresolved, problem=problem)
-        grids = [str(code) for code in self.grid_codes[numbers]]
-        codes = self._merge(grids)
         coarsened = False
         for size in _SIZES[1:]:
             if len(codes) <= most:
                 break
-            codes, coarsened = self._merge(sorted({code[:size] for code in codes})), True
+            codes, coarsened = self._merge({code[:size] for code in codes}), True
         return Cover(tuple(codes), coarsened, unresolved)
 
-    def _merge(self, codes: list[str]) -> list[str]:
-        """Put one parent in the place of all its children, level by level, up to the city."""
+    def _merge(self, codes: set[str], least: int = 1) -> list[str]:
+        """Put one parent in the place of all its children, level by level, where it has at least `least` of them."""
         found = set(codes)
         for size in _SIZES:
-            parents = {self._places[code].parent for code in found if len(code) == size and code != CITY}
-            for parent in parents:
+            for parent in {self._places[code].parent for code in found if len(code) == size and code != CITY}:
                 children = self._children[parent]
-                if found.issuperset(children):
+                if len(children) >= least and found.issuperset(children):
                     found = (found - set(children)) | {parent}
         return sorted(found)
+
+    def _has_parent_in(self, code: str, codes: set[str]) -> bool:
+        return code != CITY and (CITY in codes or any(code[:size] in codes for size in _SIZES if size < len(code)))
 
     def _span(self, code: str) -> slice:
         """Where a place's grids stand in `grid_codes`, which is in the order of the codes."""

@@ -14,13 +14,13 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from gridhub.streams.place.answer import Answer, Problem
+from gridhub.streams.place.answer import CITY, Answer, Problem
 from gridhub.streams.place.rows import Row
 
 SYSTEMS = ("nbs", "mca")
 _FORMS = frozenset({2, 4, 6, 9, 12, 14, 15, 17, 20})
 _GROUPS = ((12, 15), (9, 12), (6, 9), (4, 6), (2, 4))
-_PROVINCE, _CITY = "42", "420200"
+_PROVINCE = "42"
 _MOST_CHARACTERS = 40
 
 SURE = 1.0
@@ -61,8 +61,8 @@ class CodeBook:
     def _special(self, stems: set[str]) -> Answer | None:
         """Codes that are answered before any reading: wider than the city, outside it, private."""
         if stems <= {_PROVINCE}:
-            return _problem(Problem.WIDER_THAN_CITY, [_CITY])
-        if not any(stem.startswith(_CITY[:4]) for stem in stems):
+            return _problem(Problem.WIDER_THAN_CITY, [CITY])
+        if not any(stem.startswith(CITY[:4]) for stem in stems):
             return _problem(Problem.OUTSIDE_CITY)
         return next((self.private[stem] for stem in sorted(stems) if stem in self.private), None)
 
@@ -102,7 +102,7 @@ class CodeBook:
         for stem in stems:
             lead = stem if system != "mca" else self.mca.get(stem[:9], stem[:6]) + stem[9:]
             around = (lead[:size] for size in (12, 9, 6) if lead[:size] in self.known)
-            found.add(next(around, _CITY))
+            found.add(next(around, CITY))
         return sorted(found)
 
 
@@ -111,7 +111,7 @@ def significant(digits: str) -> str:
     for size, longer in _GROUPS:
         if len(digits) == longer and digits.endswith("0" * (longer - size)):
             digits = digits[:size]
-    return _CITY if digits == _CITY[:4] else digits
+    return CITY if digits == CITY[:4] else digits
 
 
 def private_answers(rows: Iterable[Row]) -> dict[str, Answer]:

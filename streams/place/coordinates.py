@@ -19,6 +19,17 @@ Pair = tuple[Floats, Floats]
 
 CRS_NAMES = ("WGS-84", "GCJ-02", "BD-09", "CGCS2000", "EPSG:4547")
 
+_OTHER_NAMES = {
+    "WGS84": "WGS-84",
+    "EPSG4326": "WGS-84",
+    "GCJ02": "GCJ-02",
+    "BD09": "BD-09",
+    "BD09LL": "BD-09",
+    "EPSG4490": "CGCS2000",
+    "CGCS2000": "CGCS2000",
+    "EPSG4547": "EPSG:4547",
+}
+
 _AXIS_M = 6378245.0
 _ECCENTRICITY2 = 0.00669342162296594323
 _BD_TURN = np.pi * 3000.0 / 180.0
@@ -28,6 +39,11 @@ _GCJ_BOX = (72.004, 0.8293, 137.8347, 55.8271)
 _CITY_BOX = (114.51, 29.49, 115.53, 30.35)
 _STEP_DEG = 1e-9
 _MOST_STEPS = 12
+
+
+def crs_name(text: str) -> str | None:
+    """The name in CRS_NAMES for a usual way of writing it (gcj02, WGS84, epsg:4490), or None."""
+    return _OTHER_NAMES.get(text.upper().translate({ord(sign): None for sign in " -_:"}))
 
 
 def to_wgs84(lon: ArrayLike, lat: ArrayLike, crs: str) -> Pair:
@@ -67,7 +83,8 @@ def to_gcj02(lon: ArrayLike, lat: ArrayLike) -> Pair:
     x, y = _floats(lon), _floats(lat)
     west, south, east, north = _GCJ_BOX
     inside = (x >= west) & (x <= east) & (y >= south) & (y <= north)
-    shift_lon, shift_lat = _gcj_shift(x, y)
+    with np.errstate(all="ignore"):  # what is no coordinate at all becomes NaN, and `check` names it
+        shift_lon, shift_lat = _gcj_shift(x, y)
     return np.where(inside, x + shift_lon, x), np.where(inside, y + shift_lat, y)
 
 
@@ -140,9 +157,10 @@ def _metres_to_degrees(east_m: Floats, north_m: Floats, lat_rad: Floats) -> Pair
 
 
 def _gcj02_to_bd09(lon: Floats, lat: Floats) -> Pair:
-    reach = np.hypot(lon, lat) + 0.00002 * np.sin(lat * _BD_TURN)
-    angle = np.arctan2(lat, lon) + 0.000003 * np.cos(lon * _BD_TURN)
-    return reach * np.cos(angle) + _BD_LON, reach * np.sin(angle) + _BD_LAT
+    with np.errstate(all="ignore"):
+        reach = np.hypot(lon, lat) + 0.00002 * np.sin(lat * _BD_TURN)
+        angle = np.arctan2(lat, lon) + 0.000003 * np.cos(lon * _BD_TURN)
+        return reach * np.cos(angle) + _BD_LON, reach * np.sin(angle) + _BD_LAT
 
 
 def _invert(forward: Callable[[Floats, Floats], Pair], lon: Floats, lat: Floats) -> Pair:
@@ -155,7 +173,8 @@ def _invert(forward: Callable[[Floats, Floats], Pair], lon: Floats, lat: Floats)
     x, y = lon.copy(), lat.copy()
     for _ in range(_MOST_STEPS):
         forward_x, forward_y = forward(x, y)
-        wrong_x, wrong_y = lon - forward_x, lat - forward_y
+        with np.errstate(invalid="ignore"):
+            wrong_x, wrong_y = lon - forward_x, lat - forward_y
         x, y = x + wrong_x, y + wrong_y
         if not np.any(np.maximum(np.abs(wrong_x), np.abs(wrong_y)) > _STEP_DEG):
             break

@@ -14,7 +14,7 @@ from shapely import Geometry
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int32]
 
-_KM_PER_DEGREE = 111.195
+METRES_PER_DEGREE = 111_195.0
 _CIRCLE_CORNERS = 64
 _MOST_RADIUS_KM = 20_000.0
 _MOST_CORNERS = 100_000
@@ -92,7 +92,7 @@ def circle(values: Any) -> Geometry:
     if radius_km == 0:
         return shapely.Point(lon, lat)
     angles = np.linspace(0, 2 * math.pi, _CIRCLE_CORNERS, endpoint=False)
-    reach = radius_km / _KM_PER_DEGREE / math.cos(math.pi / _CIRCLE_CORNERS)
+    reach = radius_km * 1000 / METRES_PER_DEGREE / math.cos(math.pi / _CIRCLE_CORNERS)
     east = lon + reach * np.cos(angles) / math.cos(math.radians(lat))
     return shapely.Polygon(np.column_stack([east, lat + reach * np.sin(angles)]))
 
