@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     stall_limit_s: float = Field(60.0, ge=5, le=3600, description="Commit progress older than this is reported as stalled")
     duplicate_retention_h: float = Field(72.0, gt=0, le=24 * 90, description="How long an event id is remembered")
     max_message_bytes: int = Field(1_048_576, ge=1024, le=4_194_304, description="Largest event that is read")
-    max_refusals_in_row: int = Field(5000, ge=1, description="Refusals in a row, per department, after which a worker stops")
+    max_broken_in_row: int = Field(100, ge=1, description="Events in a row that break our own rules, after which a worker stops")
     future_tolerance_s: float = Field(300.0, ge=0, description="How far ahead an event's time may lie")
     max_age_days: float = Field(30.0, gt=0, description="How old an event may be")
     accept_limit_min: float = Field(15.0, gt=0, description="Minutes to accept a task (十五分钟服务圈)")

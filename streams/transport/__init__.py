@@ -2,7 +2,7 @@
 
 from gridhub.streams.transport.batch import Batch, BatchSchema, Effects, Output, State, Work
 from gridhub.streams.transport.consumer import Consumer, Transport
-from gridhub.streams.transport.errors import StateError
+from gridhub.streams.transport.errors import Later, StateError
 from gridhub.streams.transport.plan import LaneGroup, Observer, Options, Plan, install
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Consumer",
     "Effects",
     "LaneGroup",
+    "Later",
     "Observer",
     "Options",
     "Output",

@@ -14,6 +14,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from gridhub.streams.transport.batch import Batch
+from gridhub.streams.transport.committed import committed_offsets
 from gridhub.streams.transport.errors import LATER
 from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.plan import Plan
@@ -72,10 +73,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _rewind(self, tps: list[TopicPartition]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
-        committed = await consumer._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001  # one request for all
-        fresh = [tp for tp in tps if tp not in committed or committed[tp].offset < 0]
-        first = await consumer.beginning_offsets(fresh) if fresh else {}
-        offsets = {tp: first[tp] if tp in first else committed[tp].offset for tp in tps}
+        committed = await committed_offsets(consumer._coordinator, tps)  # noqa: SLF001  # aiokafka's own has a hole
+        fresh = [tp for tp in tps if tp not in committed]
+        offsets = {**committed, **(await consumer.beginning_offsets(fresh) if fresh else {})}
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)
         return {TP(*tp): offset for tp, offset in offsets.items()}
@@ -191,6 +191,14 @@ class Consumer(driver.Consumer):
         message.acked = True
         self._unacked_messages.discard(message)
         return True
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+        """Commit nothing. Offsets are committed in a lane's transaction and nowhere else.
+
+        Faust's stream iterator acknowledges messages past `ack` above; left alone, its commit timer then sets the
+        group back to the end of the first batch, seconds after later ones were committed (seen under kill -9).
+        """
+        return False
 
     # -- watching -------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,10 @@ from aiokafka.errors import (
 )
 
 
+class Later(Exception):  # noqa: N818  # one of the three kinds: refused, later, broken
+    """Raised by an agent's work when the world is not ready (a registry does not answer): tried again, nothing lost."""
+
+
 class StateError(Exception):
     """The local state cannot be read or written; the worker stops."""
 

@@ -17,7 +17,7 @@ from typing import Any
 from faust.types import TP
 
 from gridhub.streams.transport.batch import Batch, Effects, State, Work
-from gridhub.streams.transport.errors import FENCED, FORBIDDEN, LATER, StateError
+from gridhub.streams.transport.errors import FENCED, FORBIDDEN, LATER, Later, StateError
 from gridhub.streams.transport.plan import LaneGroup, Plan
 from gridhub.streams.transport.producer import LaneProducer
 from gridhub.streams.transport.restore import restore
@@ -56,6 +56,7 @@ class Lane:
     async def start(self, tps: set[TP]) -> None:
         """Take the lane over: fence the earlier owner, restore the state. Batches flow after the next rewind."""
         self.tps = tps
+        self.next_offset = {tp: offset for tp, offset in self.next_offset.items() if tp in tps}
         await self._acquire()
         self._task = asyncio.create_task(self._run(), name=f"lane-{self.group.name}-{self.partition}")
         self._task.add_done_callback(self._ended)
@@ -138,6 +139,9 @@ class Lane:
         """The consumer stands at these committed offsets now: older batches are stale, newer ones flow."""
         self.epoch += 1
         self._queue.clear()
+        for tp, known in self.next_offset.items():
+            if offsets.get(tp, known) < known:
+                self.log.error("committed offset went back: the broker lost it", topic=tp.topic, was=known, now=offsets[tp])
         self.next_offset = {tp: offsets[tp] for tp in self.tps}
         self.open = True
         self.progress_at = time.monotonic()
@@ -164,7 +168,7 @@ class Lane:
 
     async def _commit(self, batch: Batch, work: Work) -> str:
         self._check_disk()
-        effects = work(batch, self.state)
+        effects = await self._work(batch, work)
         started = time.monotonic()
         result = "retried"
         try:
@@ -185,6 +189,17 @@ class Lane:
             if effects.committed is not None:
                 effects.committed()
         return result
+
+    async def _work(self, batch: Batch, work: Work) -> Effects:
+        """Run the agent's work; as long as it says "later", wait and run it again."""
+        for attempt in range(1_000_000):
+            try:
+                return work(batch, self.state)
+            except Later as error:
+                pause_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
+                self.log.warning("work must wait", error=str(error), next_try_s=pause_s)
+                await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable")
 
     async def _transact(self, batch: Batch, effects: Effects) -> None:
         assert self._producer is not None

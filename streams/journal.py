@@ -1,0 +1,58 @@
+"""The journal's hash chain: each Decision names the hash of the one before, so that a changed or missing one shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from gridhub.streams.memory import State
+
+HEAD_KEY = b"j|head"
+
+
+def digest(record: Mapping[str, Any]) -> str:
+    """BLAKE2b-128, hex, of the record without its own hash: JSON with sorted keys, UTF-8, times in ms."""
+    bare = {name: value for name, value in record.items() if name != "hash"}
+    return blake2b(orjson.dumps(bare, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+class Chain:
+    """The chain of one lane, continued from the state's head."""
+
+    def __init__(self, name: str, state: State) -> None:
+        self.name = name
+        head = state.get_many([HEAD_KEY])[0]
+        self.seq, self.prev = orjson.loads(head) if head else (0, "")
+
+    def extend(self, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The records with chain, seq, prev and hash."""
+        return [self._next(record) for record in records]
+
+    def _next(self, record: dict[str, Any]) -> dict[str, Any]:
+        self.seq += 1
+        linked = {**record, "chain": self.name, "seq": self.seq, "prev": self.prev}
+        self.prev = digest(linked)
+        return {**linked, "hash": self.prev}
+
+    def head(self) -> dict[bytes, bytes | None]:
+        """The state change that remembers the chain's end."""
+        return {HEAD_KEY: orjson.dumps([self.seq, self.prev])}
+
+
+def breaks(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with these Decisions (of one chain, in order), a sentence for each; empty when all links hold."""
+    found: list[str] = []
+    seq, prev = None, None
+    for record in records:
+        here = f"{record['chain']} no. {record['seq']}"
+        if record["hash"] != digest(record):
+            found.append(f"{here}: the record does not have the hash it names.")
+        if seq is not None and record["seq"] != seq + 1:
+            found.append(f"{here}: follows no. {seq}.")
+        elif prev is not None and record["prev"] != prev:
+            found.append(f"{here}: does not follow the record before it.")
+        seq, prev = record["seq"], record["hash"]
+    return found

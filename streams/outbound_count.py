@@ -1,0 +1,50 @@
+"""What the outbound stage adds to the metrics after its transaction is committed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from gridhub.streams import road
+from gridhub.streams.metrics import UNKNOWN, Metrics
+from gridhub.streams.rooms.outbound import Tracked
+
+_BY_OUTCOME = {"merged": "merged", "possible": "possible", "attached": "attached"}
+
+
+def count_events(metrics: Metrics, result: road.Outbound, groups: Mapping[str, str], partition: int) -> None:
+    """Count the outcomes of located events, the incidents opened and the tasks dispatched."""
+    metrics.taken.inc(result.located.num_rows)
+    metrics.count_rows(metrics.duplicates, result.decided.refused, ["source"])
+    kept = result.decided.kept
+    outcomes = zip(kept.column("outcome").to_pylist(), kept.column("category").to_pylist(), strict=True)
+    for (outcome, category), count in Counter(outcomes).items():
+        if outcome in _BY_OUTCOME:
+            getattr(metrics, _BY_OUTCOME[outcome]).labels(groups.get(category, UNKNOWN)).inc(count)
+    for row in result.sent.incidents.to_pylist():
+        if row["version"] == 1:
+            metrics.incidents_opened.labels(groups.get(row["category"], UNKNOWN), str(row["severity"])).inc()
+            metrics.incidents_open.labels(str(partition), row["area"][:6]).inc()
+    _count_tasks(metrics, result.sent.tasks.to_pylist())
+
+
+def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], partition: int) -> None:
+    """Count the steps of tasks and the incidents closed."""
+    for row in tracked.incidents.to_pylist():
+        if row["state"] != "open":
+            metrics.incidents_closed.labels(groups.get(row["category"], UNKNOWN)).inc()
+            metrics.incidents_open.labels(str(partition), row["area"][:6]).dec()
+    rows = tracked.tasks.to_pylist()
+    for row in rows:
+        if row["version"] > 1:
+            metrics.task_steps.labels(row["stage"]).inc()
+            metrics.tasks_overdue.inc(bool(row["overdue"]))
+    _count_tasks(metrics, rows)
+
+
+def _count_tasks(metrics: Metrics, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        if row["version"] == 1:
+            metrics.tasks_dispatched.labels(row["action"], row["role"]).inc()
+            metrics.task_steps.labels(row["stage"]).inc()

@@ -1,0 +1,96 @@
+"""READ THIS FIRST: the way of an event through the hub, room by room.
+
+    department systems ─ dept.<code>.events
+                 │
+       INBOUND   ▼  any partition, no state
+            admit ─► normalise ─────────► hub.located     key = area
+       OUTBOUND  ▼  partition = area, with state
+            deduplicate ─► dispatch ────► hub.incidents, hub.tasks
+       STATUS    ▼  the same partitions as OUTBOUND
+            track ◄─ hub.status          (ticketing, operators)
+    any room:  refused ─► hub.quarantine    decided ─► hub.journal
+
+A room is a pure function on a batch. Nothing disappears: rows in = rows kept + rows refused, each with a Reason.
+The functions below are all there is: the worker, `gridhub try`, the benchmarks and the tests call the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from gridhub.streams.memory import State
+from gridhub.streams.rooms.admit import InboundFacts, admit
+from gridhub.streams.rooms.deduplicate import deduplicate
+from gridhub.streams.rooms.dispatch import dispatch
+from gridhub.streams.rooms.normalise import normalise
+from gridhub.streams.rooms.outbound import Deduplicated, Dispatched, OutboundFacts, Tracked
+from gridhub.streams.rooms.track import track
+
+INBOUND = (admit, normalise)
+OUTBOUND = (deduplicate, dispatch)
+STATUS = (track,)
+
+Watch = Callable[[str], AbstractContextManager[None]]
+"""Told the name of a room, surrounds its work: the worker measures time with it."""
+
+
+def unwatched(_room: str) -> AbstractContextManager[None]:
+    """The Watch that does nothing."""
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """Law: raw rows = located rows + refused rows."""
+
+    raw: pa.RecordBatch  # RAW
+    admitted: pa.RecordBatch  # EVENT
+    located: pa.RecordBatch  # LOCATED
+    refused: pa.RecordBatch  # REFUSAL
+
+
+@dataclass(frozen=True)
+class Outbound:
+    """Law: located rows = decided.kept rows (opened, merged, possible, attached) + decided.refused rows (duplicate)."""
+
+    located: pa.RecordBatch  # LOCATED
+    decided: Deduplicated
+    sent: Dispatched
+
+    @property
+    def changes(self) -> dict[bytes, bytes | None]:
+        """What the state must take once the outputs are safe."""
+        return self.sent.changes
+
+
+def inbound(raw: pa.RecordBatch, facts: InboundFacts, now_ms: int, watch: Watch = unwatched) -> Inbound:
+    """Departments' messages (RAW) to events on the grid (LOCATED)."""
+    with watch("admit"):
+        admitted = admit(raw, facts, now_ms)
+    with watch("normalise"):
+        located = normalise(admitted.kept, facts, now_ms)
+    refused = pa.concat_batches([admitted.refused, located.refused])
+    return Inbound(raw, admitted.kept, located.kept, refused)
+
+
+def outbound(
+    located: pa.RecordBatch, facts: OutboundFacts, now_ms: int, state: State, watch: Watch = unwatched
+) -> Outbound:
+    """Events on the grid (LOCATED, of one partition) to incidents and tasks."""
+    with watch("deduplicate"):
+        decided = deduplicate(located, facts, now_ms, state)
+    with watch("dispatch"):
+        sent = dispatch(decided, facts, now_ms, state)
+    return Outbound(located, decided, sent)
+
+
+def status(
+    reports: pa.RecordBatch, facts: OutboundFacts, now_ms: int, state: State, watch: Watch = unwatched
+) -> Tracked:
+    """Status reports and commands (STATUS, of one partition) to the next versions of tasks and incidents."""
+    with watch("track"):
+        return track(reports, facts, now_ms, state)

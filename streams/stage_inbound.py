@@ -1,0 +1,90 @@
+"""The inbound lane's work: departments' bytes in, located events and refusals out. No state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from gridhub.schemas.codec import Codec
+from gridhub.schemas.registry import RegistryLater
+from gridhub.streams import messages, road, topics
+from gridhub.streams.careful import broken_rows, carefully
+from gridhub.streams.messages import SUBJECTS, Origin
+from gridhub.streams.metrics import Metrics
+from gridhub.streams.rooms.admit import InboundFacts
+from gridhub.streams.transport import Batch, Effects, Later, Output, State
+from gridhub.streams.transport.murmur2 import partitions
+
+Found = list[tuple[int, road.Inbound]]
+
+
+@dataclass(frozen=True)
+class InboundStage:
+    """What the inbound lanes of a worker share."""
+
+    facts: InboundFacts
+    codec: Codec
+    metrics: Metrics
+    now_ms: Callable[[], int]
+    watch: road.Watch
+    partition_count: int
+    max_broken_in_row: int
+
+    def work(self, batch: Batch, state: State) -> Effects:  # noqa: ARG002  # a lane's work is given its state
+        """Everything that this batch causes."""
+        origins = messages.origins(record for rows in batch.parts.values() for record in rows)
+        raw, now_ms = messages.raw_table(origins), self.now_ms()
+        try:
+            found, broken = carefully(
+                raw, lambda part: road.inbound(part, self.facts, now_ms, self.watch),
+                later=(RegistryLater,), most=self.max_broken_in_row,
+            )
+        except RegistryLater as error:
+            raise Later(str(error)) from error
+        bad = broken_rows(raw, broken, "admit")
+        outputs = self._located(found, origins) + self._refused(found, bad, origins, now_ms)
+        return Effects(outputs, {}, lambda: self._count(found, bad, origins, len(batch)))
+
+    def _located(self, found: Found, origins: list[Origin]) -> list[Output]:
+        rows = [
+            row for first, result in found for row in messages.located_records(result.located, origins[first:])
+        ]
+        values = self.codec.encode_many(SUBJECTS["LocatedEvent"], rows)
+        keys = [row["area"].encode() for row in rows]
+        areas = list(set(keys))
+        place = dict(zip(areas, partitions(areas, self.partition_count), strict=True))
+        topic = topics.LOCATED.name
+        return [Output(topic, place[key], key, value) for key, value in zip(keys, values, strict=True)]
+
+    def _refused(self, found: Found, bad: pa.RecordBatch, origins: list[Origin], now_ms: int) -> list[Output]:
+        rows = [
+            row for first, result in found for row in messages.refusal_records(result.refused, origins[first:], now_ms)
+        ]
+        rows += messages.refusal_records(bad, origins, now_ms)
+        values = self.codec.encode_many(SUBJECTS["Refusal"], rows)
+        topic = topics.QUARANTINE.name
+        return [
+            Output(topic, -1, row["source_topic"].encode(), value) for row, value in zip(rows, values, strict=True)
+        ]
+
+    def _count(self, found: Found, bad: pa.RecordBatch, origins: list[Origin], events: int) -> None:
+        metrics = self.metrics
+        metrics.batch_events.labels("inbound").observe(events)
+        names = np.array([topics.department_of(origin.topic) or "" for origin in origins], dtype=object)
+        for name, count in zip(*np.unique(names.astype(str), return_counts=True), strict=True):
+            metrics.received.labels(metrics.department(name)).inc(int(count))
+        for origin, name in zip(reversed(origins), reversed(names.tolist()), strict=True):
+            metrics.newest_event(name, origin.timestamp_ms)
+        for first, result in found:
+            metrics.count_rows(metrics.admitted, result.admitted, ["source"])
+            metrics.count_rows(metrics.located, result.located, ["source", "method", "area"])
+            self._count_refused(result.refused, names[first:])
+        self._count_refused(bad, names)
+        metrics.poison_events.labels("inbound").inc(bad.num_rows)
+
+    def _count_refused(self, refused: pa.RecordBatch, names: np.ndarray) -> None:
+        for row, room, reason in zip(*(refused.column(c).to_pylist() for c in ("row", "room", "reason")), strict=True):
+            self.metrics.refused.labels(self.metrics.department(names[row]), room, reason).inc()

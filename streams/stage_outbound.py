@@ -1,0 +1,137 @@
+"""The outbound lane's work: located events and status reports in; incidents, tasks and the journal out. With state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gridhub.schemas.codec import Codec
+from gridhub.schemas.registry import RegistryLater
+from gridhub.streams import messages, road, topics
+from gridhub.streams.careful import broken_rows, carefully
+from gridhub.streams.journal import Chain
+from gridhub.streams.memory import Overlay
+from gridhub.streams.messages import SUBJECTS, Origin, Readable, Record
+from gridhub.streams.metrics import Metrics
+from gridhub.streams.outbound_count import count_events, count_steps
+from gridhub.streams.records import REFUSAL, Reason, table
+from gridhub.streams.rooms.outbound import OutboundFacts, Tracked
+from gridhub.streams.sweep import Sweeper
+from gridhub.streams.transport import Batch, Effects, Later, Output, State
+
+
+@dataclass
+class _Work:
+    """One batch on the desk."""
+
+    state: Overlay
+    now_ms: int
+    located: list[road.Outbound] = field(default_factory=list)
+    tracked: list[Tracked] = field(default_factory=list)
+    refused: list[Record] = field(default_factory=list)
+    decisions: list[Record] = field(default_factory=list)
+    broken: int = 0
+
+
+@dataclass(frozen=True)
+class OutboundStage:
+    """What the outbound lanes of a worker share."""
+
+    facts: OutboundFacts
+    codec: Codec
+    metrics: Metrics
+    sweeper: Sweeper
+    now_ms: Callable[[], int]
+    watch: road.Watch
+    max_broken_in_row: int
+
+    def work(self, batch: Batch, state: State) -> Effects:
+        """Everything that this batch causes."""
+        desk = _Work(Overlay(state), self.now_ms())
+        try:
+            for tp, records in batch.parts.items():
+                origins = messages.origins(records)
+                (self._events if tp.topic == topics.LOCATED.name else self._reports)(origins, desk)
+        except RegistryLater as error:
+            raise Later(str(error)) from error
+        chain = Chain(f"outbound-{batch.partition}", desk.state)
+        journal = chain.extend(desk.decisions)
+        desk.state.apply(chain.head())
+        desk.state.apply(self.sweeper.expired(batch.partition, state, desk.state.changes, desk.now_ms))
+        return Effects(self._outputs(desk, journal, batch.partition), desk.state.changes, lambda: self._count(desk, batch))
+
+    def _events(self, origins: list[Origin], desk: _Work) -> None:
+        readable = messages.read_located(origins, self.codec)
+
+        def run(part: Any) -> road.Outbound:
+            result = road.outbound(part, self.facts, desk.now_ms, desk.state, self.watch)
+            desk.state.apply(result.changes)
+            return result
+
+        found, broken = carefully(readable.table, run, later=(RegistryLater,), most=self.max_broken_in_row)
+        results = [result for _, result in found]
+        desk.located += results
+        self._refuse(readable, broken, "deduplicate", origins, desk)
+        rows = [row for result in results for row in (*result.decided.decisions, *result.sent.decisions)]
+        desk.decisions += messages.decision_records(rows, origins)
+
+    def _reports(self, origins: list[Origin], desk: _Work) -> None:
+        readable = messages.read_status(origins, self.codec)
+
+        def run(part: Any) -> Tracked:
+            result = road.status(part, self.facts, desk.now_ms, desk.state, self.watch)
+            desk.state.apply(result.changes)
+            return result
+
+        found, broken = carefully(readable.table, run, later=(RegistryLater,), most=self.max_broken_in_row)
+        results = [result for _, result in found]
+        desk.tracked += results
+        self._refuse(readable, broken, "track", origins, desk)
+        for result in results:
+            refused = [row for row in result.refused.to_pylist() if row["reason"] != Reason.DUPLICATE]
+            desk.refused += messages.refusal_records(table(REFUSAL, refused), origins, desk.now_ms)
+        rows = [row for result in results for row in result.decisions]
+        desk.decisions += messages.decision_records(rows, origins)
+
+    def _refuse(
+        self, readable: Readable, broken: list[tuple[int, Exception]], room: str, origins: list[Origin], desk: _Work
+    ) -> None:
+        """Put what could not be read, or broke our rules, into quarantine."""
+        bad = broken_rows(readable.table, broken, room)
+        desk.broken += bad.num_rows
+        for refused in (table(REFUSAL, readable.refused), bad):
+            desk.refused += messages.refusal_records(refused, origins, desk.now_ms)
+
+    def _outputs(self, desk: _Work, journal: list[Record], partition: int) -> list[Output]:
+        results = [result.sent for result in desk.located] + desk.tracked
+        incidents = [row for result in results for row in result.incidents.to_pylist()]
+        tasks = [row for result in results for row in result.tasks.to_pylist()]
+        return [
+            *self._encoded(topics.INCIDENTS.name, "Incident", incidents, "incident_id"),
+            *self._encoded(topics.TASKS.name, "Task", tasks, "task_id"),
+            *self._encoded(topics.QUARANTINE.name, "Refusal", desk.refused, "source_topic"),
+            # the chain lives in one partition: the lane's own
+            *self._encoded(topics.JOURNAL.name, "Decision", journal, "area", partition),
+        ]
+
+    def _encoded(self, topic: str, name: str, rows: list[Record], key: str, partition: int = -1) -> list[Output]:
+        values = self.codec.encode_many(SUBJECTS[name], rows)
+        return [Output(topic, partition, row[key].encode(), value) for row, value in zip(rows, values, strict=True)]
+
+    def _count(self, desk: _Work, batch: Batch) -> None:
+        self.metrics.batch_events.labels("outbound").observe(len(batch))
+        self.metrics.poison_events.labels("outbound").inc(desk.broken)
+        for row in desk.refused:
+            source = self.metrics.department(row["source"])
+            self.metrics.refused.labels(source, row["room"], row["reason"]).inc()
+        groups = {code: row.matter_group for code, row in self.facts.categories.items()}  # type: ignore[attr-defined]
+        for result in desk.located:
+            count_events(self.metrics, result, groups, batch.partition)
+            located = result.located
+            received = np.asarray(located.column("received_at").to_numpy(zero_copy_only=False), np.int64)
+            self.metrics.observe_end_to_end(located.column("source").to_pylist(), received, self.now_ms())
+        for tracked in desk.tracked:
+            count_steps(self.metrics, tracked, groups, batch.partition)
