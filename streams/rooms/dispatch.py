@@ -75,21 +75,22 @@ def _fetch(incidents: list[Row], events: list[tuple[int, str, bool]], desk: _Des
 def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[list[str], str]:
     """Ids of the tasks made or changed for one event, and the route that asked for them."""
     if outcome == Outcome.OPENED:
-        return _assign(incident, desk, [])
-    known: list[str] = desk.task_ids.get(incident["incident_id"], incident["task_ids"])
+        return _assign(incident, desk, [], [])
+    known = desk.task_ids.get(incident["incident_id"]) or list(incident["task_ids"])
     if not raised and outcome != Outcome.POSSIBLE:
         return [], ""
-    tasks: list[Row] = [desk.ledger.get(task_key(task_id)) for task_id in known]
+    found = (desk.ledger.get(task_key(task_id)) for task_id in known)
+    tasks: list[Row] = [task for task in found if task is not None]  # tasks that ended long ago are forgotten
     if outcome == Outcome.POSSIBLE:
         handlers = [task for task in tasks if task["action"] == "handle" and is_open(task["stage"])]
         return [desk.publish(possible_note(task, incident)) for task in handlers], "possible"
     worse = [raised_task(task, incident, desk.facts, desk.now_ms) for task in tasks if is_open(task["stage"])]
     changed = [desk.publish(task) for task in worse]
-    new, route = _assign(incident, desk, tasks)
+    new, route = _assign(incident, desk, known, tasks)
     return [*changed, *new], route
 
 
-def _assign(incident: Row, desk: _Desk, tasks: list[Row]) -> tuple[list[str], str]:
+def _assign(incident: Row, desk: _Desk, known: list[str], tasks: list[Row]) -> tuple[list[str], str]:
     """Tasks for every recipient who has none of this weight yet."""
     weight = {action: place for place, action in enumerate(ACTIONS)}
     asked: dict[str, int] = {}
@@ -100,10 +101,11 @@ def _assign(incident: Row, desk: _Desk, tasks: list[Row]) -> tuple[list[str], st
     for item in assignments(incident, desk.facts):
         if asked.get(item.recipient.id, len(ACTIONS)) <= weight[item.action]:
             continue
-        asked[item.recipient.id] = weight[item.action]
-        made.append(desk.publish(new_task(item, incident, desk.facts, desk.now_ms)))
+        task = new_task(item, incident, desk.facts, desk.now_ms)
+        if task["task_id"] in known:
+            continue
+        made.append(desk.publish(task))
         routes[item.route] = None
-    known = [task["task_id"] for task in tasks]
     desk.task_ids[incident["incident_id"]] = list(dict.fromkeys([*known, *made]))
     return made, " ".join(routes)
 

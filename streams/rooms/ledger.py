@@ -37,10 +37,6 @@ class Ledger:
         self._values[key] = value
         self._changed[key] = None
 
-    def touch(self, key: bytes) -> None:
-        """Say that a list which was changed in place must be written."""
-        self._changed[key] = None
-
     def changes(self) -> dict[bytes, bytes | None]:
         """Every changed key with its new bytes; an empty list is deleted, so that state does not grow with areas."""
         return {key: _bytes(self._values[key]) for key in self._changed}

@@ -109,11 +109,15 @@ def _localised(role: str, code: str, places: Places) -> Recipient:
 
 def _streets(code: str, places: Places) -> list[Recipient]:
     """The streets of a district or of the city; its grid centre where the catalogue knows none."""
-    below = list(places.children(code))
+    below = _below(code, places)
     if below and len(below[0]) == CITY_DIGITS:
-        below = [street for district in below for street in places.children(district)]
+        below = [street for district in below for street in _below(district, places)]
     streets = [Recipient("street", street) for street in below if len(street) == STREET_DIGITS]
     return streets or [Recipient(DEPARTMENT_UNIT, code[:CITY_DIGITS], CENTRE)]
+
+
+def _below(code: str, places: Places) -> Sequence[str]:
+    return places.children(code) if places.place(code) is not None else ()
 
 
 def is_village(community: str, places: Places) -> bool:

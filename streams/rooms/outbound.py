@@ -65,7 +65,7 @@ class Places(Protocol):
         """The place of this code, or None."""
 
     def children(self, code: str, /) -> Sequence[str]:
-        """Codes of the places one level below, in order."""
+        """Codes of the places one level below, in order; asked only for places that there are."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""The open incidents that an event may join: found, widened, added, forgotten. One list per area and matter group.
+
+A list is in the order of last touch. Its entries are the fields of `Matter` as a JSON array, all that the score needs,
+so that an incident itself is only read when an event joins it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gridhub.streams.rooms import matter
+from gridhub.streams.rooms.ledger import Ledger, candidates_key
+from gridhub.streams.rooms.matter import Matter
+from gridhub.streams.rooms.opening import MOST_SUBJECT_KEYS, union
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gridhub.streams.rooms.outbound import Row
+    from gridhub.streams.rooms.recall import Recall
+
+Entry = list[Any]
+_ID, _CATEGORY, _FIRST_AT, _LAST_AT, _KEYS = (
+    Matter._fields.index(name) for name in ("incident_id", "category", "first_at", "last_at", "keys")
+)
+
+
+def best(me: Matter, key: bytes, recall: Recall) -> tuple[Entry | None, dict[str, float]]:
+    """The candidate with the highest score, and its parts; the one touched longest ago where two are equal."""
+    chosen: Entry | None = None
+    parts: dict[str, float] = {}
+    rules = recall.facts.matching
+    for entry in _in_time(me, recall.ledger.get(key) or [], recall):
+        other = Matter(*entry)
+        reach = recall.reach(me.category, other.category)
+        if matter.gate(me, other, reach, rules):
+            continue
+        found = matter.score(me, other, reach, rules)
+        if chosen is None or found["total"] > parts["total"]:
+            chosen, parts = entry, found
+    return chosen, parts
+
+
+def _in_time(me: Matter, entries: list[Entry], recall: Recall) -> Iterator[Entry]:
+    """The candidates that time does not rule out: the cheap test before the others."""
+    at, own_ms = me.first_at, recall.kind(me.category).window_ms
+    for entry in entries:
+        gap_ms = max(entry[_FIRST_AT] - at, at - entry[_LAST_AT])
+        if gap_ms <= own_ms or gap_ms <= recall.kind(entry[_CATEGORY]).window_ms:
+            yield entry
+
+
+def widen(entry: Entry, me: Matter, key: bytes, recall: Recall) -> None:
+    """Let the candidate reach to the event that joined it, and move it to the end of its list."""
+    entries = recall.ledger.get(key)
+    after = list(entry)
+    after[_FIRST_AT], after[_LAST_AT] = min(entry[_FIRST_AT], me.first_at), max(entry[_LAST_AT], me.last_at)
+    after[_KEYS] = union(entry[_KEYS], me.keys)[:MOST_SUBJECT_KEYS]
+    recall.ledger.put(key, [*(other for other in entries if other is not entry), after])
+
+
+def add(me: Matter, key: bytes, recall: Recall) -> None:
+    """Put a new incident among the candidates; drop those that even a late event cannot join any more."""
+    entries = [*(recall.ledger.get(key) or []), list(me)]
+    rules = recall.facts.matching
+    newest = max(entry[_LAST_AT] for entry in entries)
+    oldest = newest - rules.lateness_s * 1000
+    kept = [entry for entry in entries if entry[_LAST_AT] >= oldest - recall.kind(entry[_CATEGORY]).window_ms]
+    recall.ledger.put(key, kept[-rules.candidates :])
+
+
+def forget(incident: Row, ledger: Ledger) -> None:
+    """Take an incident that has ended from the candidates: no event joins it any more."""
+    key = candidates_key(incident["area"], incident["matter_group"])
+    entries = ledger.get(key) or []
+    kept = [entry for entry in entries if entry[_ID] != incident["incident_id"]]
+    if len(kept) < len(entries):
+        ledger.put(key, kept)
