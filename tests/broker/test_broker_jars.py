@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import shutil
+import ssl
 import threading
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from gridhub.connectors.broker import Broker, BrokerError, free_port, jars
 from gridhub.connectors.broker.jars import Jar, JarList
 
@@ -22,7 +30,14 @@ WANTED = JarList(
 )
 
 
-class Repository(SimpleHTTPRequestHandler):
+class QuietFiles(SimpleHTTPRequestHandler):
+    """Serves files without a word."""
+
+    def log_message(self, *_):
+        """Keeps the test's output clean."""
+
+
+class Repository(QuietFiles):
     """Serves files and notes what was asked for; of a file named in `cut`, only the half, that often."""
 
     asked: list[str]
@@ -38,9 +53,6 @@ class Repository(SimpleHTTPRequestHandler):
         whole = source.read()
         broken = self.cut[Path(self.path).name] >= 0
         outputfile.write(whole[: len(whole) // 2] if broken else whole)
-
-    def log_message(self, *_):
-        """Keeps the test's output clean."""
 
 
 @pytest.fixture
@@ -71,6 +83,28 @@ def _small_list(request, monkeypatch):
 @pytest.fixture
 def real_list():
     """Leaves the pinned list as it is."""
+
+
+def own_certificate(folder):
+    """A file with a fresh key and a certificate for 127.0.0.1 that it signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a city's proxy")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "own.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(secret + made.public_bytes(Encoding.PEM))
+    return file
 
 
 def say_nothing(_message):
@@ -173,6 +207,30 @@ def test_left_overs_of_a_killed_fetch_are_removed(tmp_path, repository):
     (left / "half.jar").write_bytes(b"half")
     jars.provide(tmp_path / "cache", address, say_nothing)
     assert sorted(path.name for path in left.parent.iterdir()) == ["alpha-1.0.jar", "beta-1.0.jar"]
+
+
+def test_trusts_the_authorities_of_the_machine(tmp_path, monkeypatch, repository):
+    """A repository whose certificate only SSL_CERT_FILE vouches for is fetched from; without that it is refused."""
+    _, folder, _ = repository
+    certificate = own_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=str(folder)))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    address = f"https://127.0.0.1:{server.server_port}"
+    try:
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+        monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+        with pytest.raises(BrokerError, match="certificate verify failed"):
+            jars.provide(tmp_path / "cache", address, say_nothing)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert len(jars.provide(tmp_path / "cache", address, say_nothing)) == 2
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_whole_cache_needs_no_network(tmp_path, repository):
