@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from gridhub.streams.place.catalogue import Catalogue
 
-_BETWEEN = re.compile(r"^[,,、。.;:/|>()·\-—_]+")
+_BETWEEN = re.compile(r"^[,。.;:/|>()·\-—_]+")
 _COUNTRY = re.compile(r"^(?:中国|中华人民共和国)?(?:湖北省|湖北)?")
-_ZONE = re.compile(r"^(?:国家级)?(?:经济技术|经开)?开发区(?:[··、/]?(?=铁山区))?")
+_ZONE = re.compile(r"^(?:国家级)?(?:经济技术|经开)?开发区(?:[·、/]?(?=铁山区))?")
 _GRID = re.compile(r"第?0*([0-9]{1,3}|[一二三四五六七八九十])(?:号)?(?:专属)?网格")
 _COUNTY_TOWN = re.compile(r"^城关(?:镇|街道)?(?!村|社区)")
 _JOINED = re.compile(r"^(?:与|和|及|、|至|到)")
@@ -111,15 +111,18 @@ class AddressLocator:
         return (
             rest.startswith(CITY_NAME)
             or any(longest(table, rest) for table in names)
-            or self._bare_city(rest)
+            or self._bare_city(reading)
             or bool(short)
         )
 
-    def _bare_city(self, rest: str) -> bool:
-        """黄石 without 市 is the city only where one of its places follows at once."""
-        after = rest.removeprefix(CITY_SHORT)
+    def _bare_city(self, reading: _Reading) -> bool:
+        """黄石 without 市 is the city only where one of its places follows, or after the province a road or nothing."""
+        after = reading.rest.removeprefix(CITY_SHORT)
+        if after == reading.rest:
+            return False
         tables = (self._names.districts, self._names.streets)
-        return after != rest and (any(longest(table, after) for table in tables) or bool(_ZONE.match(after)))
+        inside = any(longest(table, after) for table in tables) or bool(_ZONE.match(after))
+        return inside or (reading.context and (not after or follows_as_place(after)))
 
     def _elsewhere(self, text: str) -> bool:
         return names_other_city(text, (*self._starts, "湖北省"))
@@ -139,7 +142,7 @@ class AddressLocator:
     def _city(self, reading: _Reading) -> _Reading:
         if reading.rest.startswith(CITY_NAME):
             return replace(reading.to(CITY, CITY_NAME), context=True)
-        if not longest(self._names.districts, reading.rest) and self._bare_city(reading.rest):
+        if not longest(self._names.districts, reading.rest) and self._bare_city(reading):
             return replace(reading.to(CITY, CITY_SHORT), context=True)
         return reading
 
@@ -236,7 +239,7 @@ class AddressLocator:
 
 def _office(text: str) -> str:
     """The part of a text that may say 驻汉办: an office of ours elsewhere."""
-    found = re.search(r"驻.{1,4}办", text)
+    found = re.search(r"驻(?!黄石|阳新|大冶).{1,4}办", text)
     return found[0] if found else ""
 
 

@@ -28,7 +28,7 @@ _NO_PLACE = re.compile(
     r"|开发区|经济|工业|新区|高速|水库|矿|铁)"
 )
 _ABROAD = re.compile(
-    r"(?:驻.{1,4}办)|(?:武汉|宜昌|襄阳|荆州|荆门|鄂州|孝感|黄冈|咸宁|随州|十堰|恩施|仙桃|潜江|天门|神农架|北京|上海|天津|重庆|"
+    r"(?:驻(?!黄石|阳新|大冶).{1,4}办)|(?:武汉|宜昌|襄阳|荆州|荆门|鄂州|孝感|黄冈|咸宁|随州|十堰|恩施|仙桃|潜江|天门|神农架|北京|上海|天津|重庆|"
     r"深圳|广州|九江|南昌|莆田|长沙|郑州|合肥|南京|杭州|美国|怀俄明|香港|澳门|台湾)(?!路|街|大道|东路|西路|南路|北路|巷)"
 )
 _OTHER_AREA = re.compile(r"[\u4e00-\u9fff]{2,6}?(?:省|自治区|自治州|市|县)(?!场)")
@@ -58,12 +58,19 @@ def build(places: Iterable[Place], elsewhere: Mapping[str, str]) -> Gazetteer:
             names.districts[place.name] = place.code
             names.districts_short[_DISTRICT_SUFFIX.sub("", place.name)] = place.code
         elif place.level == "street":
-            names.streets[place.name] = place.code
+            names.streets.update(dict.fromkeys(_street_forms(place.name), place.code))
             names.streets_short[_STREET_SUFFIX.sub("", place.name)] = place.code
         elif place.level == "community":
             for form in _forms(place.name):
                 names.communities.setdefault(form, []).append(place.code)
     return names
+
+
+def _street_forms(name: str) -> tuple[str, ...]:
+    """The ways a street's name is written: 沈家营街道, 沈家营街办, 沈家营办事处; a town has one way."""
+    if not name.endswith("街道"):
+        return (name,)
+    return (name, *(name[:-2] + office for office in ("街道办事处", "街道办", "街办", "办事处")))
 
 
 def _forms(name: str) -> set[str]:

@@ -55,6 +55,11 @@ def locate(text):
         ("湖北省黄石市磁湖路634号（黄石市中医医院后勤保障科）", "420200"),
         ("黄石市大冶湖大道", "420200"),
         ("西塞山区武汉路12号", "420203"),
+        ("湖北黄石", "420200"),
+        ("湖北省黄石天津路141号", "420200"),
+        ("黄石港区沈家营街办桂花湾社区", "420202005001"),
+        ("沈家营街道办事处", "420202005"),
+        ("黄石市中级人民法院驻阳新县办案点", "420200"),
         ("联系地址:黄石市黄石港区天津路", "420202"),
     ],
 )
@@ -77,6 +82,7 @@ def test_addresses_lead_to_the_deepest_place_they_say(text, code):
         ("黄石国家公园", Problem.NO_PLACE_NAMED),
         ("Yellowstone National Park, WY", Problem.NO_PLACE_NAMED),
         ("黄石市场路3号", Problem.NO_PLACE_NAMED),
+        ("湖北黄石公园", Problem.NO_PLACE_NAMED),
         ("阳新", Problem.NO_PLACE_NAMED),
         ("桂花湾", Problem.NO_PLACE_NAMED),
         ("街道" * 1000, Problem.NO_PLACE_NAMED),
@@ -102,6 +108,7 @@ def test_what_says_no_place_of_the_city_is_not_placed(text, problem):
     [
         ("滨湖社区居委会", Problem.AMBIGUOUS_NAME, ("420203010007", "420222456002")),
         ("大冶市南山村", Problem.AMBIGUOUS_NAME, ("420281105208", "420281108215")),
+        ("黄石市黄石港区、西塞山区", Problem.AMBIGUOUS_NAME, ("420202", "420203")),
         ("黄石港区与西塞山区交界处", Problem.AMBIGUOUS_NAME, ("420202", "420203")),
         ("黄石港区团城山街道", Problem.PLACES_CONTRADICT, ("420202", "420204004")),
         ("桂花湾社区第099网格", Problem.UNKNOWN_CODE, ("420202005001",)),
