@@ -15,7 +15,7 @@ ENGINE = (
     ),
     PanelSpec(
         "lines", "提交间隔 / Commit age",
-        "有积压时距最近一次提交的时间 / Time since the last commit of a lane for which something waits", "s", 8,
+        "每道最近一次提交或空闲距今 / Time since a lane last committed or had nothing to do", "s", 8,
         (Query(f"max by (stage, instance) (gridhub_commit_age_seconds{{{WORKER}}})", "{{instance}} {{stage}}"),),
         ((60, "red"),),
     ),

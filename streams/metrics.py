@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import time
 from importlib import metadata
 from itertools import product
 from threading import Lock, Thread
@@ -112,6 +113,8 @@ class Metrics:
     ) -> None:
         self._departments = frozenset(departments)
         self._newest: dict[str, int] = {}
+        self._progress: dict[tuple[str, str], float] = {}
+        self.clock: Callable[[], float] = time.monotonic
         self._make_counters(registry)
         self._make_gauges(registry)
         self.room_seconds = _histogram("gridhub_room_seconds", registry)
@@ -211,16 +214,25 @@ class Metrics:
             self._newest[source] = max(broker_ms, self._newest.get(source, 0))
             self.last_event.labels(source).set(self._newest[source] / 1000.0)
 
-    def watch_lane(self, stage: str, partition: int, age_s: Callable[[], float]) -> None:
-        """Shows this lane's commit age: seconds without progress while something waits, else 0.
+    def progress(self, stage: str, partition: int) -> None:
+        """Marks that this lane committed, or had nothing to do, now.
 
-        `age_s` is asked at each scrape, in the thread of the HTTP server: the age grows even if the event loop hangs.
+        The age is computed at each scrape, in the thread of the HTTP server: it grows even if the event loop hangs.
         """
-        self.commit_age.labels(stage, str(partition)).set_function(age_s)
+        key = (stage, str(partition))
+        known = key in self._progress
+        self._progress[key] = self.clock()
+        if not known:
+            self.commit_age.labels(*key).set_function(lambda: self._age(key))
+
+    def _age(self, key: tuple[str, str]) -> float:
+        now = self.clock()
+        return max(0.0, now - self._progress.get(key, now))
 
     def forget_lane(self, stage: str, partition: int, topics: Sequence[str]) -> None:
         """Drops the series of a partition that this worker no longer owns; the new owner shows them."""
         number = str(partition)
+        self._progress.pop((stage, number), None)
         self.commit_age.remove_by_labels({"stage": stage, "partition": number})
         for topic, lag in product(topics, (self.lag_events, self.lag_seconds)):
             lag.remove_by_labels({"topic": topic, "partition": number})

@@ -43,7 +43,7 @@ TASK_STAGES = (
 )  # fmt: skip
 METHODS = ("code", "key", "coordinates", "address", "area")
 ACTIONS = ("handle", "assist", "inform")
-TRANSACTION_RESULTS = ("committed", "retried", "fenced", "dropped")
+TRANSACTION_RESULTS = ("committed", "aborted", "fenced")
 UNKNOWN = "unknown"
 """The department label of what no known department sent: publishers never choose label values."""
 
@@ -111,7 +111,7 @@ SERIES = (
     Series("gridhub_batch_events", "histogram", "events", ("stage",), "Events in one transaction", BATCH_BUCKETS),
     Series(
         "gridhub_transactions_total", "counter", "transactions", ("stage", "result"),
-        "Kafka transactions by their end: committed, retried, fenced or dropped",
+        "Kafka transactions by their end: committed, aborted (then retried or left to the next owner) or fenced",
     ),
     Series(
         "gridhub_transaction_seconds", "histogram", "seconds", ("stage",),
@@ -124,7 +124,7 @@ SERIES = (
     ),
     Series(
         "gridhub_commit_age_seconds", "gauge", "seconds", ("stage", "partition"),
-        "Time since this lane last committed while something waits for it; 0 when nothing waits",
+        "Time since this lane last committed or last had nothing to do; grows while it is stuck",
     ),
     Series("gridhub_lanes", "gauge", "lanes", ("stage",), "Partitions that this worker owns"),
     Series("gridhub_state_keys", "gauge", "keys", ("partition",), "Keys in the local state, about"),

@@ -60,7 +60,7 @@ def settled(metrics: Metrics) -> None:
         metrics.lag_seconds.labels(topic, "0").set(0.2)
     for stage in STAGES:
         metrics.lanes.labels(stage).set(1)
-        metrics.watch_lane(stage, 0, lambda: 0.01)
+        metrics.progress(stage, 0)
     metrics.state_keys.labels("0").set(1000)
     metrics.state_bytes.labels("0").set(65536)
     metrics.restored_keys.inc(100)

@@ -146,14 +146,22 @@ def test_the_newest_event_never_goes_back(registry: CollectorRegistry, metrics: 
 
 
 def test_a_lanes_age_is_asked_at_each_scrape(registry: CollectorRegistry, metrics: Metrics) -> None:
-    """The age grows from scrape to scrape though the worker does nothing, and is gone with the lane."""
-    ages = iter([1.0, 2.0])
-    metrics.watch_lane("outbound", 3, lambda: next(ages))
+    """The age grows from scrape to scrape though the worker does nothing, falls with progress, is gone with the lane."""
+    now = [100.0]
+    metrics.clock = lambda: now[0]
     labels = {"stage": "outbound", "partition": "3"}
-    assert registry.get_sample_value("gridhub_commit_age_seconds", labels) == 1.0
-    assert registry.get_sample_value("gridhub_commit_age_seconds", labels) == 2.0
+    ages = []
+    metrics.progress("outbound", 3)
+    for seconds in (0.0, 30.0, 40.0):
+        now[0] += seconds
+        ages.append(registry.get_sample_value("gridhub_commit_age_seconds", labels))
+    metrics.progress("outbound", 3)
+    ages.append(registry.get_sample_value("gridhub_commit_age_seconds", labels))
+    assert ages == [0.0, 30.0, 70.0, 0.0]
     metrics.forget_lane("outbound", 3, [])
     assert registry.get_sample_value("gridhub_commit_age_seconds", labels) is None
+    metrics.progress("outbound", 3)
+    assert registry.get_sample_value("gridhub_commit_age_seconds", labels) == 0.0
 
 
 def test_a_lost_lane_takes_its_series_with_it(registry: CollectorRegistry, metrics: Metrics) -> None:
