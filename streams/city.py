@@ -1,0 +1,97 @@
+"""The city's data, loaded and checked once: departments, categories, admissions, grids, matching, routing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gridhub.connectors.sources.departments import DepartmentError, Departments
+from gridhub.streams.admissions import AdmissionError, Admissions
+from gridhub.streams.categories import Categories, CategoryError
+from gridhub.streams.matching import Matching, MatchingError
+from gridhub.streams.place.catalogue import Catalogue
+from gridhub.streams.rooms.admit import InboundFacts, Limits
+from gridhub.streams.rooms.outbound import OutboundFacts
+from gridhub.streams.routing import Routing, RoutingError
+from gridhub.streams.settings import Settings
+
+CITY_CODE = "420200"
+"""Huangshi, GB/T 2260."""
+HOUR_MS = 3_600_000
+_WRONG = (DepartmentError, AdmissionError, CategoryError, MatchingError, RoutingError, ValueError, OSError)
+
+
+class CityError(Exception):
+    """The city's data is wrong; the message says which file and what to change."""
+
+
+@dataclass(frozen=True)
+class City:
+    """Everything the rooms know of this city, and the versions that decisions are written down with."""
+
+    departments: Departments
+    categories: Categories
+    admissions: Admissions
+    matching: Matching
+    routing: Routing
+    catalogue: Catalogue
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """Version of each rule file, for the journal."""
+        return {
+            "admissions": self.admissions.version,
+            "categories": self.categories.version,
+            "matching": self.matching.digest,
+            "routing": self.routing.version,
+            "grids": self.catalogue.version,
+        }
+
+    @property
+    def districts(self) -> list[str]:
+        """The 6-digit codes of the city and its districts."""
+        return [CITY_CODE, *self.catalogue.children(CITY_CODE)]
+
+
+def load(folder: Path | None = None) -> City:
+    """The city from a folder laid out like the bundled config/ (None: the bundled one); CityError when it is wrong."""
+
+    def place(name: str) -> Path | None:
+        found = folder / name if folder is not None else None
+        return found if found is not None and found.exists() else None
+
+    try:
+        categories = Categories.load(place("categories.csv"))
+        further = place("departments")
+        departments = Departments.load(further=[further] if further else [], categories=categories)
+        return City(
+            departments,
+            categories,
+            Admissions.load(place("admissions.yaml"), departments.by_code, categories),
+            Matching.load(place("matching.yaml"), list(categories)),
+            Routing.load(place("routing.yaml"), categories),
+            Catalogue.load(place("grids")),
+        )
+    except _WRONG as error:
+        raise CityError(f"The city's data cannot be used: {error}") from error
+
+
+def inbound_facts(city: City, settings: Settings, decode: Callable[[list[bytes]], list[Any]]) -> InboundFacts:
+    """What admit and normalise know."""
+    limits = Limits(settings.future_tolerance_s, settings.max_age_days * 86_400, settings.max_message_bytes)
+    return InboundFacts(city.departments, city.admissions, city.catalogue, decode, limits)
+
+
+def outbound_facts(city: City, settings: Settings) -> OutboundFacts:
+    """What deduplicate, dispatch and track know."""
+    return OutboundFacts(
+        city.categories,
+        city.matching,
+        city.routing,
+        city.catalogue,
+        retention_ms=int(settings.duplicate_retention_h * HOUR_MS),
+        accept_limit_ms=int(settings.accept_limit_min * 60_000),
+        rules=city.rules,
+    )

@@ -1,0 +1,70 @@
+"""The command line `gridhub`. One JSON object a line on stdout, messages on stderr; exit 0 good, 1 not, 2 wrong use."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "broker": ("gridhub.connectors.broker.cli:broker", "Start, stop or look at the embedded Kafka."),
+    "registry": ("gridhub.connectors.registry.cli:registry", "Run the embedded schema registry."),
+    "provision": ("gridhub.streams.run_cli:provision", "Make topics and register schemas."),
+    "worker": ("gridhub.streams.run_cli:worker", "Run a worker: departments' events in, tasks out."),
+    "simulate": ("gridhub.connectors.simulator.cli:simulate", "Publish a simulated city's events, with the truth."),
+    "demo": ("gridhub.connectors.demo.cli:demo", "Run everything on this machine: broker, workers, simulator."),
+    "try": ("gridhub.streams.try_cli:try_road", "Take events the whole road without Kafka."),
+    "locate": ("gridhub.streams.place.cli:locate", "Find places on the grid."),
+    "explain": ("gridhub.streams.explain_cli:explain", "Tell an event's whole story."),
+    "journal": ("gridhub.streams.explain_cli:journal", "Check the journal's hash chains."),
+    "department": ("gridhub.connectors.sources.cli:department", "List departments, check a department's files."),
+    "route": ("gridhub.streams.routing_cli:route", "Try the routing tree."),
+    "settings": ("gridhub.streams.run_cli:settings_table", "Show every setting and its value."),
+}
+
+
+class Lazy(click.Group):
+    """Loads a command's module only when it is called: `gridhub --help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table, without loading anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gridhub")
+def gridhub() -> None:
+    """Event-driven hub for a city's grid governance (网格化服务管理).
+
+    Example: gridhub try --department power < events.jsonl
+    """
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line; a known mistake ends with a sentence on stderr, never with a stack trace."""
+    from gridhub.streams.settings import SettingsError
+
+    try:
+        return gridhub.main(args=argv, prog_name="gridhub")
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""The worker: a Faust app with one thin agent per stage. Everything that decides is in road.py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import faust
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from gridhub.schemas.catalogue import catalogue
+from gridhub.schemas.codec import Codec, UnknownSchema
+from gridhub.schemas.registry import RegistryLater, connect, load_codec
+from gridhub.streams import city as city_data
+from gridhub.streams import logs, topics
+from gridhub.streams.city import City
+from gridhub.streams.metrics import Metrics, serve
+from gridhub.streams.observer import LANE_TOPICS, Observer, Watch
+from gridhub.streams.provision import all_topics
+from gridhub.streams.rooms.organisation import ROLES
+from gridhub.streams.settings import Settings
+from gridhub.streams.stage_inbound import InboundStage
+from gridhub.streams.stage_outbound import OutboundStage
+from gridhub.streams.state.rocks import RocksStore
+from gridhub.streams.sweep import Sweeper
+from gridhub.streams.transport import BatchSchema, LaneGroup, Options, Plan, install
+from gridhub.streams.transport.errors import LATER
+
+WAIT_S = 1.0
+
+
+def now_ms() -> int:
+    """The wall clock, ms."""
+    return time.time_ns() // 1_000_000
+
+
+def make_app(settings: Settings, city: City, codec: Codec, registry: CollectorRegistry) -> faust.App:
+    """The app of one worker, ready to be started."""
+    metrics = _metrics(settings, city, registry)
+    log = logs.get("gridhub.worker")
+    inbound_topics = tuple(sorted(d.topic.name for d in city.departments))
+    outbound_topics = LANE_TOPICS["outbound"]
+    observer = Observer(metrics, log, {"inbound": inbound_topics, **LANE_TOPICS})
+    app = faust.App(
+        settings.group,
+        broker=[f"batch://{host}" for host in settings.bootstrap.split(",")],
+        store="memory://",
+        datadir=str(settings.data_dir / settings.worker_name),
+        topic_partitions=settings.partitions,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+        stream_wait_empty=False,
+        canonical_url=f"http://{settings.worker_name}",
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 6,
+    )
+    groups = (
+        LaneGroup("inbound", inbound_topics),
+        LaneGroup("outbound", outbound_topics, topics.STATE.name),
+    )
+    install(app, Plan(groups, _options(settings, city), observer, log, RocksStore))
+    app.districts = city.districts  # type: ignore[attr-defined]  # Watch names them
+    inbound = InboundStage(
+        city_data.inbound_facts(city, settings, codec.decode_many), codec, metrics, now_ms, observer.room,
+        settings.partitions, settings.max_broken_in_row,
+    )  # fmt: skip
+    outbound = OutboundStage(
+        city_data.outbound_facts(city, settings), codec, metrics,
+        Sweeper(int(settings.duplicate_retention_h * 3_600_000)), now_ms, observer.room, settings.max_broken_in_row,
+    )  # fmt: skip
+    _agents(app, inbound_topics, inbound, outbound_topics, outbound)
+    _watch(app, metrics, settings, log)
+    return app
+
+
+def _agents(
+    app: faust.App,
+    inbound_topics: tuple[str, ...],
+    inbound: InboundStage,
+    outbound_topics: tuple[str, ...],
+    outbound: OutboundStage,
+) -> None:
+    @app.agent(app.topic(*inbound_topics, schema=BatchSchema(), acks=False), name="gridhub.inbound")
+    async def inbound_agent(batches: Any) -> None:
+        async for batch in batches:
+            batch.hand_over(inbound.work)
+
+    @app.agent(app.topic(*outbound_topics, schema=BatchSchema(), acks=False), name="gridhub.outbound")
+    async def outbound_agent(batches: Any) -> None:
+        async for batch in batches:
+            batch.hand_over(outbound.work)
+
+
+def _watch(app: faust.App, metrics: Metrics, settings: Settings, log: Any) -> None:
+    @app.task
+    async def watch() -> None:
+        look = Watch(app.consumer, metrics, settings, log)
+        while not app.should_stop:
+            await asyncio.sleep(WAIT_S)
+            look.look()
+
+
+def _metrics(settings: Settings, city: City, registry: CollectorRegistry) -> Metrics:
+    groups = sorted({row.matter_group for row in city.categories.values()})
+    metrics = Metrics(
+        registry, list(city.departments.by_code), matter_groups=groups, districts=city.districts, roles=list(ROLES)
+    )
+    metrics.introduce(settings.worker_name)
+    return metrics
+
+
+def _options(settings: Settings, city: City) -> Options:
+    names = [topic.name for topic in all_topics(city.departments)]
+    state_dir = settings.data_dir / settings.worker_name / "state"
+    state_dir.mkdir(parents=True, exist_ok=True)
+    return Options(
+        bootstrap=tuple(settings.bootstrap.split(",")),
+        state_dir=state_dir,
+        partition_counts=dict.fromkeys(names, settings.partitions),
+        transaction_timeout_s=settings.transaction_timeout_s,
+        session_timeout_s=settings.session_timeout_s,
+        heartbeat_s=settings.session_timeout_s / 6,
+        fetch_wait_ms=settings.fetch_wait_ms,
+        batch_events=settings.batch_events,
+    )
+
+
+def run(settings: Settings) -> int:
+    """Run a worker until it is told to stop; the exit code. A worker that lost its Kafka for long starts itself anew."""
+    logs.configure(settings.log_level, settings.worker_name)
+    log = logs.get("gridhub.worker")
+    city = city_data.load(settings.config_dir)
+    codec = _await_world(settings, city, log)
+    registry = CollectorRegistry()
+    app = make_app(settings, city, codec, registry)
+    if settings.metrics_port:
+        serve(registry, settings.metrics_host, settings.metrics_port)
+    error = _run_app(app, settings)
+    if error is None:
+        return 0
+    log.error("worker stopped", error=repr(error))
+    if isinstance(error, LATER):
+        time.sleep(WAIT_S)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # our own command line again
+    return 1
+
+
+def _run_app(app: faust.App, settings: Settings) -> BaseException | None:
+    """Run the app to its end; the error that ended it, or None when it was asked to stop."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = faust.Worker(app, loop=loop, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        crashed = bool(end.code)
+    except BaseException as error:  # noqa: BLE001  # whatever ended the app is judged by our caller
+        return getattr(app, "lane_failure", None) or error
+    else:
+        crashed = False
+    reason = getattr(app, "lane_failure", None) or app.crash_reason
+    return reason or (RuntimeError("the worker ended with an error") if crashed else None)
+
+
+def _await_world(settings: Settings, city: City, log: Any) -> Codec:
+    """Wait for Kafka, the topics and the registry; the codec. Says every few seconds what it waits for."""
+    wanted = {topic.name for topic in all_topics(city.departments)}
+    schemas = connect(settings.registry, settings.data_dir / "schemas")
+    told_at = 0.0
+    while True:
+        try:
+            missing = wanted - _topics(settings.bootstrap)
+            if not missing:
+                return load_codec(schemas, catalogue(), max_bytes=settings.max_message_bytes)
+            waiting = f"for {len(missing)} topics ({min(missing)}, …); run `gridhub provision`"
+        except KafkaError as error:
+            waiting = f"for Kafka at {settings.bootstrap}: {error}"
+        except RegistryLater as error:
+            waiting = f"for the schema registry at {settings.registry}: {error}"
+        except UnknownSchema as error:
+            waiting = f"for the schemas; run `gridhub provision`: {error}"
+        if time.monotonic() - told_at > 5:
+            told_at = time.monotonic()
+            log.warning("waiting", what=waiting)
+        time.sleep(WAIT_S / 4)
+
+
+def _topics(bootstrap: str) -> set[str]:
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    try:
+        return set(admin.list_topics())
+    finally:
+        admin.close()
+
+
+def state_folder(settings: Settings) -> Path:
+    """Where this worker's local state lies."""
+    return settings.data_dir / settings.worker_name / "state"
