@@ -46,6 +46,7 @@ class Catalogue:
         self._children = self._build_children()
         self._grid_number = {code: number for number, code in enumerate(self.grid_codes)}
         self._book = CodeBook(self._places.keys(), source.mca, private_answers(source.private))
+        self._land: dict[str, Geometry] = {}
         self._editions: dict[int, Catalogue] = {source.edition(at_ms): self}
 
     @classmethod
@@ -67,6 +68,11 @@ class Catalogue:
         return self._editions[edition]
 
     # places
+
+    @property
+    def root(self) -> str:
+        """The code of the city."""
+        return CITY
 
     def place(self, code: str) -> Place | None:
         """The place with this canonical code."""
@@ -111,7 +117,9 @@ class Catalogue:
 
     def polygon(self, code: str) -> Geometry:
         """The polygon of a place of any level: the union of its (synthetic) grids. KeyError for an unknown code."""
-        return shapely.coverage_union_all(self._map.polygons[self._span(code)])
+        if code not in self._land:  # made once: a district's takes milliseconds
+            self._land[code] = shapely.coverage_union_all(self._map.polygons[self._span(code)])
+        return self._land[code]
 
     # the ways to a place
 
@@ -144,15 +152,17 @@ class Catalogue:
         return bool(shapely.dwithin(self.polygon(code), shapely.Point(lon, lat), metres / METRES_PER_DEGREE))
 
     def cover(
-        self, shape: Geometry | Mapping[str, Any] | Sequence[Any], system: str | None = None, most: int = MOST_CODES
+        self, shape: Geometry | Mapping[str, Any] | Sequence[Any], system: str | None = "nbs", most: int = MOST_CODES
     ) -> Cover:
         """The smallest set of codes that covers an area: a whole community, street, district or city is one code.
 
-        `shape` is WGS-84: a geometry, a GeoJSON geometry, {"circle": [lon, lat, radius_km]},
-        {"codes": [...], "system": "nbs"} or a list of codes of `system`. With more than `most` codes one level wider stands for them, as often as needed.
+        `shape` is WGS-84: a geometry, a GeoJSON geometry, {"circle": [lon, lat, radius_km]}, {"codes": [...],
+        "system": "nbs"} (without a system: not known), or a list of codes of `system`, canonical unless said. Land that
+        is a whole street and a whole district at once is the district, but given codes stay as they are given. With
+        more than `most` codes one level wider stands for them, as often as needed.
         """
         if isinstance(shape, Mapping) and "codes" in shape:
-            shape, system = shape["codes"], shape.get("system", system)
+            shape, system = shape["codes"], shape.get("system")
         if isinstance(shape, Sequence) and not isinstance(shape, str):
             return self._cover_codes([str(code) for code in shape], system, most)
         try:

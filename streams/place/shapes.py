@@ -67,13 +67,15 @@ def grid_map(polygons: NDArray[np.object_]) -> GridMap:
     return GridMap(polygons, shapely.STRtree(polygons))
 
 
-def area_of_shape(shape: Geometry | Mapping[str, Any]) -> Geometry:
+def area_of_shape(shape: object) -> Geometry:
     """A valid WGS-84 geometry from a geometry, a GeoJSON geometry, or {"circle": [lon, lat, radius_km]}.
 
     Raises BadShapeError for anything else, for empty or unbounded ones, and for more than 100,000 corners.
     """
     if isinstance(shape, Mapping):
         shape = circle(shape["circle"]) if "circle" in shape else _from_geojson(shape)
+    if not isinstance(shape, Geometry):
+        raise BadShapeError("not a geometry")
     if shape.is_empty or not all(map(math.isfinite, shape.bounds)):
         raise BadShapeError("the area is empty or has coordinates that are no numbers")
     if shapely.get_num_coordinates(shape) > _MOST_CORNERS:

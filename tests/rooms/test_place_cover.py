@@ -34,8 +34,8 @@ def test_a_places_own_polygon_is_its_smallest_name(code):
 
 @given(st.lists(st.sampled_from(CODES), min_size=1, max_size=12))
 def test_given_codes_are_covered_and_none_lies_in_another(codes):
-    """For a list of codes: the same grids, in no more codes than given, none inside another, no full set of children."""
-    covered = CATALOGUE.cover(codes, system="nbs").codes
+    """For a list of canonical codes: the same grids, in no more codes than given, none inside another, no full set of children."""
+    covered = CATALOGUE.cover(codes).codes
     wanted = {grid for code in codes for grid in CATALOGUE.grids_of(code)}
     grids = [grid for code in covered for grid in CATALOGUE.grids_of(code)]
     assert len(grids) == len(set(grids))
@@ -104,6 +104,13 @@ def test_lists_of_codes(codes, system, covered, unresolved):
     assert CATALOGUE.cover({"codes": codes, "system": system}) == cover
 
 
+def test_a_clashing_code_without_a_system_is_left_out_and_named():
+    """A code that means two places covers neither; with its system, or as a canonical code, it covers its own."""
+    assert CATALOGUE.cover({"codes": ["420202005", "420203"]}).unresolved == ("420202005",)
+    assert CATALOGUE.cover({"codes": ["420202005"], "system": "mca"}).codes == ("420202070",)
+    assert CATALOGUE.cover(["420202005"]).codes == ("420202005",)
+
+
 def test_a_geojson_polygon_and_a_point():
     """A GeoJSON polygon is an area, and a point is the grid it lies in."""
     place = CATALOGUE.place("420205003001001")
@@ -135,6 +142,10 @@ def test_a_crossed_polygon_is_read_as_its_area():
         ({"type": "Polygon", "coordinates": []}, Problem.BAD_SHAPE),
         ({"type": "Polygon", "coordinates": [[[114, 29], [116, 31]]]}, Problem.BAD_SHAPE),
         ({"type": "Sphere"}, Problem.BAD_SHAPE),
+        ("420202", Problem.BAD_SHAPE),
+        (None, Problem.BAD_SHAPE),
+        ({"codes": "420202"}, Problem.BAD_SHAPE),
+        ({"codes": None}, Problem.BAD_SHAPE),
         ({"type": "Point", "coordinates": ["a", "b"]}, Problem.BAD_SHAPE),
         ({"type": "LineString", "coordinates": [[0, i] for i in range(100_001)]}, Problem.BAD_SHAPE),
     ],
