@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gridhub.connectors.sources.compiled import Compiler
 from gridhub.connectors.sources.fields import FieldError, Record, Schema
 from gridhub.connectors.sources.mapping import Mapping
+from gridhub.schemas.form import BadSchema, form
 from gridhub.streams.categories import Categories
 from gridhub.streams.strictyaml import strict_yaml
 from gridhub.streams.topics import Topic, department_topic
@@ -36,7 +37,7 @@ class Department:
     """One department, ready to use.
 
     `event` maps a record to an EVENT row (see compiled.Compiler.event); `said_source` reads the department that the
-    record itself names, where the mapping has such a field. `version` is a digest of the mapping's text.
+    record itself names, where the mapping has such a field. `schema` is the record's Avro schema. `version` is a digest of the mapping's text.
     """
 
     code: str
@@ -49,6 +50,7 @@ class Department:
     said_source: Callable[[Record], str | None] | None
     mapping: Mapping
     version: str
+    schema: dict[str, Any]
     folder: Traversable
 
 
@@ -113,7 +115,8 @@ def load_department(folder: Traversable, categories: Categories) -> Department:
     place = f"{folder.name}/{FILE}"
     content = _read(folder / FILE, place)
     mapping = _mapping(content, place)
-    compiler = Compiler(mapping, Schema(_schema(folder, mapping.record, place)), categories)
+    schema = _schema(folder, mapping.record, place)
+    compiler = Compiler(mapping, Schema(schema), categories)
     try:
         event, source = compiler.event(), compiler.source()
     except FieldError as error:
@@ -129,6 +132,7 @@ def load_department(folder: Traversable, categories: Categories) -> Department:
         said_source=source,
         mapping=mapping,
         version=blake2b(content, digest_size=8).hexdigest(),
+        schema=schema,
         folder=folder,
     )
 
@@ -191,20 +195,24 @@ def _schema(folder: Traversable, record: str, place: str) -> dict[str, Any]:
     bundled = files("gridhub.schemas") / "avsc" / "dept"
     for root in (folder, bundled):
         for path in sorted(root.iterdir(), key=lambda item: item.name) if root.is_dir() else ():
-            if path.name.endswith(".avsc") and (tree := _avsc(path, place))["full_name"] == record:
-                return tree
+            if path.name.endswith(".avsc"):
+                name, tree = _avsc(path, f"{folder.name}/{path.name}")
+                if name == record:
+                    return tree
     raise DepartmentError(f"{place}: record: no .avsc file beside it or in the hub describes {record}.")
 
 
-def _avsc(path: Traversable, place: str) -> dict[str, Any]:
-    content = _read(path, f"{place.partition('/')[0]}/{path.name}")
+def _avsc(path: Traversable, place: str) -> tuple[str, dict[str, Any]]:
+    """Full name and tree of a schema file."""
+    content = _read(path, place)
     try:
-        tree = json.loads(content)
-        name = str(tree["name"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DepartmentError(f"{place.partition('/')[0]}/{path.name}: it is not an Avro record schema.") from error
-    space = tree.get("namespace")
-    return {**tree, "full_name": name if "." in name or not space else f"{space}.{name}"}
+        text = content.decode()
+        form(text)
+        tree: dict[str, Any] = json.loads(text)
+    except (ValueError, BadSchema) as error:
+        raise DepartmentError(f"{place}: it is not an Avro record schema: {error}.") from error
+    name, space = str(tree["name"]), tree.get("namespace")
+    return (name if "." in name or not space else f"{space}.{name}"), tree
 
 
 def _folded(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from gridhub.connectors.sources.fields import FieldError, Getter, Record, Schema, first, many, scalar
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from gridhub.connectors.sources.mapping import Table
 
 Word = Callable[[Record], str | None]
-Choice = TypeVar("Choice")
 
 
 class Readers:
@@ -57,7 +56,7 @@ class Readers:
             return lambda _record: asked
         return self.translation(key, (asked,), None)
 
-    def translation(self, key: str, tables: Sequence[Table[Choice]], usual: Word | None) -> Callable[[Record], Any]:
+    def translation(self, key: str, tables: Sequence[Table[Any]], usual: Word | None) -> Callable[[Record], Any]:
         """The reader of a value translated by the first table that knows it; `usual` is what a table without path reads."""
         steps = [self._step(numbered(key, number, tables), table, usual) for number, table in enumerate(tables)]
         if len(steps) == 1:
@@ -71,13 +70,13 @@ class Readers:
 
         return translate
 
-    def _step(self, key: str, table: Table[Choice], usual: Word | None) -> Callable[[Record], Choice | None]:
+    def _step(self, key: str, table: Table[Any], usual: Word | None) -> Callable[[Record], Any]:
         if table.path is None and usual is None:
             self.key = key
             raise FieldError("path is missing: say which field the table translates")
         value = self.first(table.path, f"{key}.path") if table.path else usual
         assert value is not None
-        entries: dict[str | None, Choice] = dict(table.table)
+        entries: dict[Any, Any] = dict(table.table)
         default = table.default
         return lambda record: entries.get(value(record), default)
 

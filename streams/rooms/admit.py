@@ -84,8 +84,10 @@ def _read(values: Sequence[bytes | None], facts: InboundFacts) -> list[Decoded |
     open_rows = [number for number, result in enumerate(results) if result is None]
     answers = facts.decode([value for number in open_rows if (value := values[number]) is not None])
     for number, answer in zip(open_rows, answers, strict=True):
-        bad = isinstance(answer, ValueError)
-        results[number] = Refused(Reason(answer.reason), _sentence(answer.detail)) if bad else answer  # type: ignore[union-attr]  # BadRecord is a ValueError
+        if isinstance(answer, tuple):  # a Decoded; what is not is a BadRecord
+            results[number] = answer
+        else:
+            results[number] = Refused(Reason(answer.reason), _sentence(answer.detail))
     return [result for result in results if result is not None]
 
 
