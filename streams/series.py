@@ -77,7 +77,7 @@ SERIES = (
         "gridhub_located_total", "counter", "events", ("department", "method", "district"),
         "Events placed on the grid, by the way that found the place and the 6-digit district code",
     ),
-    Series("gridhub_taken_total", "counter", "events", (), "Located events that the outbound rooms took up"),
+    Series("gridhub_taken_total", "counter", "events", (), "Located events that the outbound rooms decided on; what they raised on is not among them"),
     Series("gridhub_duplicates_total", "counter", "events", ("department",), "Events seen before (same source and id)"),
     Series("gridhub_merged_total", "counter", "events", ("matter_group",), "Events joined to an open incident"),
     Series(
