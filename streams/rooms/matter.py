@@ -120,9 +120,10 @@ def common_digits(codes: list[str], others: list[str]) -> int:
     best = 0
     for code in codes:
         for other in others:
-            wide, narrow = sorted((code, other), key=len)
-            if narrow.startswith(_stem(wide)):
-                best = max(best, len(wide))
+            if other.startswith(_stem(code)):
+                best = max(best, len(code))
+            elif code.startswith(_stem(other)):
+                best = max(best, len(other))
     return best
 
 

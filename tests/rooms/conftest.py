@@ -1,0 +1,160 @@
+"""A small city for the tests of the outbound rooms: two districts, real categories, real rules, state in a dict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import pytest
+from gridhub.streams.categories import Categories
+from gridhub.streams.matching import Matching
+from gridhub.streams.memory import MemoryState
+from gridhub.streams.records import LOCATED, table
+from gridhub.streams.rooms.deduplicate import deduplicate
+from gridhub.streams.rooms.dispatch import dispatch
+from gridhub.streams.rooms.outbound import STATUS, Deduplicated, Dispatched, OutboundFacts, Tracked
+from gridhub.streams.rooms.track import track
+from gridhub.streams.routing import Routing
+
+NOW = 1_790_000_000_000
+HOUR_MS = 3_600_000
+GRID = "420202005001001"
+Row = dict[str, Any]
+
+
+class Spot(NamedTuple):
+    name: str
+
+
+class SmallCity:
+    """Places by code; what has no name here is not in the catalogue."""
+
+    names: ClassVar[dict[str, str]] = {
+        "420200": "黄石市",
+        "420202": "黄石港区",
+        "420203": "西塞山区",
+        "420202005": "沈家营街道",
+        "420202006": "黄石港街道",
+        "420203001": "澄月街道",
+        "420202005001": "桂花湾社区居委会",
+        "420202005201": "胜利村委会",
+        "420202005001001": "第001网格",
+        "420202005001002": "第002网格",
+        "420202005201001": "第001网格",
+    }
+
+    def place(self, code: str) -> Spot | None:
+        return Spot(self.names[code]) if code in self.names else None
+
+    def children(self, code: str) -> tuple[str, ...]:
+        stem, digits = (code[:4], 6) if code == "420200" else (code, len(code) + 3)
+        return tuple(name for name in self.names if name.startswith(stem) and len(name) == digits and name != code)
+
+
+CATEGORIES = Categories.load()
+FACTS = OutboundFacts(
+    categories=CATEGORIES,
+    matching=Matching.load(None, list(CATEGORIES)),
+    routing=Routing.load(None, CATEGORIES),
+    catalogue=SmallCity(),
+    retention_ms=72 * HOUR_MS,
+    accept_limit_ms=15 * 60_000,
+    rules={"matching": "m1", "routing": "r1"},
+)
+
+
+def event(event_id: str = "e1", **changes: Any) -> Row:
+    """One LOCATED row: an outage told by the power company at a point, unless `changes` say otherwise."""
+    grid = changes.get("grid_ids", [GRID])[0]
+    row: Row = {
+        "row": 0, "source": "power", "event_id": event_id, "type": "t", "category": "power_outage", "severity": 3,
+        "status": "actual", "planned": False, "occurred_at": NOW, "received_at": NOW, "title": "小区停电",
+        "text": "居民反映整栋楼没有电", "subject_keys": [], "schema_id": 1, "admission": "a", "area": grid[:9],
+        "grid_ids": [grid], "method": "coordinates", "confidence": 1.0, "lon": 115.02, "lat": 30.25,
+        "exact_point": True, "place_name": "桂花湾社区", "catalogue": "c1",
+    }  # fmt: skip
+    return row | changes
+
+
+def located(rows: list[Row]) -> Any:
+    """A LOCATED batch; rows are numbered as they stand."""
+    return table(LOCATED, [{**row, "row": index} for index, row in enumerate(rows)])
+
+
+@dataclass
+class World:
+    """Rooms, facts and a state that takes what they decide."""
+
+    facts: OutboundFacts = FACTS
+    state: MemoryState = field(default_factory=MemoryState)
+    now: int = NOW
+    tasks: dict[str, Row] = field(default_factory=dict)
+    incidents: dict[str, Row] = field(default_factory=dict)
+    _reports: int = 0
+
+    def take(self, *rows: Row) -> tuple[Deduplicated, Dispatched]:
+        """Events as one batch through deduplicate and dispatch; the state takes their changes."""
+        found = deduplicate(located(list(rows)), self.facts, self.now, self.state)
+        sent = dispatch(found, self.facts, self.now, self.state)
+        self._keep(sent)
+        return found, sent
+
+    def report(self, *rows: Row) -> Tracked:
+        """Statuses and commands as one batch through track; the state takes its changes."""
+        batch = table(STATUS, [{**row, "row": index} for index, row in enumerate(rows)])
+        done = track(batch, self.facts, self.now, self.state)
+        self._keep(done)
+        return done
+
+    def step(self, task_id: str, stage: str, actor: str = "wang", **changes: Any) -> Row:
+        """A TaskStatus row with an id of its own."""
+        self._reports += 1
+        row: Row = {
+            "kind": "status", "status_id": f"s{self._reports}", "task_id": task_id, "incident_id": None,
+            "stage": stage, "actor": actor, "at": self.now, "note": "", "sender": "tickets",
+        }  # fmt: skip
+        return row | changes
+
+    def cancel(self, incident_id: str, **changes: Any) -> Row:
+        """A Command row that cancels an incident."""
+        named = {"kind": "command", "incident_id": incident_id, "sender": "command"}
+        return self.step("", "cancel", "operator") | named | changes
+
+    def finish(self, task_id: str) -> None:
+        """One task from dispatched to closed, handled by one person and checked by another."""
+        for stage in ("accepted", "handling", "reported"):
+            self.report(self.step(task_id, stage, "wang"))
+        for stage in ("checked", "closed"):
+            self.report(self.step(task_id, stage, "li"))
+
+    def handlers(self) -> list[Row]:
+        """The newest versions of all tasks with action handle."""
+        return [task for task in self.tasks.values() if task["action"] == "handle"]
+
+    def _keep(self, result: Dispatched | Tracked) -> None:
+        self.state.apply(result.changes)
+        self.tasks.update({row["task_id"]: row for row in result.tasks.to_pylist()})
+        self.incidents.update({row["incident_id"]: row for row in result.incidents.to_pylist()})
+
+
+class Tools(NamedTuple):
+    """What tests make rows and worlds with."""
+
+    event: Any
+    located: Any
+    world: type[World]
+    facts: OutboundFacts
+    now: int
+    grid: str
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """Rows and worlds, for tests which need several or draw them at random."""
+    return Tools(event, located, World, FACTS, NOW, GRID)
+
+
+@pytest.fixture
+def world() -> World:
+    """A fresh world."""
+    return World()
