@@ -51,11 +51,13 @@ class Land:
         self.mca_streets = {row["nbs_code9"]: row["mca_code9"] for row in crosswalk if row["nbs_code9"] and row["mca_code9"]}
         self._circles: dict[str, tuple[float, float, float]] = {}
         self._outlines: dict[str, str] = {}
+        self._within: dict[str, tuple[str, ...]] = {}
 
     def grid(self, rng: Random, within: str = "") -> str:
         """Any grid, or one of a district, street or community: first the community, then the grid in it."""
-        communities = [code for code in self.communities if code.startswith(within)] if within else self.communities
-        return rng.choice(self.catalogue.children(rng.choice(communities)))
+        if within not in self._within:
+            self._within[within] = tuple(code for code in self.communities if code.startswith(within))
+        return rng.choice(self.catalogue.children(rng.choice(self._within[within])))
 
     def spot(self, rng: Random, grid: str) -> Spot:
         """A random point of a grid, at most half way from its middle to its nearest edge."""
