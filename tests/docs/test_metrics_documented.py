@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gridhub.streams.series import SERIES
+from gridhub.streams.series import SERIES, Series
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "grafana"))  # scripts, not a package: nobody installs them
@@ -28,7 +28,7 @@ def test_the_table_is_the_one_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("series", SERIES, ids=lambda series: series.name)
-def test_a_series_has_a_line(series: object) -> None:
+def test_a_series_has_a_line(series: Series) -> None:
     """Name, kind, labels and meaning of each series stand in one line."""
     (line,) = [line for line in TEXT.splitlines() if line.startswith(f"| `{series.name}` |")]
     assert f"| {series.kind} |" in line

@@ -143,7 +143,7 @@ def test_the_hubs_settings_exist(name: str) -> None:
     given |= dict(re.findall(r"(GRIDHUB_[A-Z_]+)=(\S+)", text))
     fields = {f"GRIDHUB_{field.upper()}": field for field in Settings.model_fields}
     assert set(given) <= set(fields)
-    settings = Settings(**{fields[key]: value for key, value in given.items()})
+    settings = Settings.model_validate({fields[key]: value for key, value in given.items()})
     assert settings.registry == "http://registry:19081"
     assert settings.replication <= len([other for other in SERVICES if other.startswith("kafka-")])
     assert HUB[name].get("command", ["worker"])[0] in COMMANDS
@@ -153,8 +153,8 @@ def test_workers_are_apart() -> None:
     """Each worker has its own name and its own volume; two of them never share local state."""
     workers = [service for name, service in SERVICES.items() if name.startswith("worker-")]
     assert len(workers) >= 2
-    for of in (lambda one: one["environment"]["GRIDHUB_WORKER_NAME"], lambda one: one["volumes"][0]):
-        assert len({of(worker) for worker in workers}) == len(workers)
+    assert len({worker["environment"]["GRIDHUB_WORKER_NAME"] for worker in workers}) == len(workers)
+    assert len({worker["volumes"][0] for worker in workers}) == len(workers)
 
 
 def test_brokers_agree() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gridhub.streams.metrics import BatchHistogram, Metrics, MetricsPortError, serve
 from gridhub.streams.records import LOCATED, Reason, table
-from gridhub.streams.series import ROOM_REASONS, SERIES, TABLE, UNKNOWN
+from gridhub.streams.series import ROOM_REASONS, SERIES, TABLE, UNKNOWN, Series
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -66,7 +66,7 @@ def test_label_names_come_from_the_table(registry: CollectorRegistry, metrics: M
 
 
 @pytest.mark.parametrize("series", SERIES, ids=lambda series: series.name)
-def test_names_follow_the_prometheus_rules(series: object) -> None:
+def test_names_follow_the_prometheus_rules(series: Series) -> None:
     """gridhub_ first, base units last, _total on counters only, labels from the known low-cardinality set."""
     line = TABLE[series.name]
     assert line.name.startswith("gridhub_")
@@ -96,7 +96,7 @@ def test_every_reason_belongs_to_a_room() -> None:
 
 def test_rows_are_counted_by_their_columns(registry: CollectorRegistry, metrics: Metrics) -> None:
     """Each row counts once; the area becomes its district; a source that nobody knows becomes `unknown`."""
-    rows = [{"source": "power", "method": "code", "area": "420202005"}] * 3
+    rows: list[dict[str, object]] = [{"source": "power", "method": "code", "area": "420202005"}] * 3
     rows += [{"source": "'); drop", "method": "code", "area": "420202005"}, {"source": None, "area": ""}]
     metrics.count_rows(metrics.located, table(LOCATED, rows), ["source", "method", "area"])
     labels = {"department": "power", "method": "code", "district": "420202"}
