@@ -90,7 +90,7 @@ def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _differences(place: str, expected: Mapping[str, Any], event: Row) -> Iterator[str]:
+def _differences(place: str, expected: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[str]:
     for column in sorted({*expected, *event}):
         if expected.get(column) != event.get(column):
             yield f"{place}: {column}: {expected.get(column)!r} is expected, the mapping gives {event.get(column)!r}."

@@ -67,9 +67,17 @@ def admit(batch: pa.RecordBatch, facts: InboundFacts, now_ms: int) -> Split:
     kept: list[Row] = []
     refused: list[Row] = []
     topics, times = batch.column("topic").to_pylist(), batch.column("timestamp_ms").to_pylist()
+    owners = {topic: facts.departments.by_code.get(department_of(topic or "") or "") for topic in set(topics)}
     for number, read in enumerate(_read(batch.column("value").to_pylist(), facts)):
+        owner = owners[topics[number]]
         row: Row = {"row": number, "received_at": now_ms if times[number] is None else times[number]}
-        said = read if isinstance(read, Refused) else _judge(topics[number], read, row, facts, now_ms)
+        row["source"] = owner.code if owner else None  # only the owner can write to a department's topic
+        if isinstance(read, Refused):
+            said: Refused | None = read
+        elif owner is None:
+            said = Refused(Reason.UNKNOWN_DEPARTMENT, f"No department owns the topic {topics[number]}.")
+        else:
+            said = _not_theirs(owner, read, facts.departments) or _judge(owner, read, row, facts, now_ms)
         if said is None:
             kept.append(row)
         else:
@@ -99,14 +107,9 @@ def _unread(value: bytes | None, most: int) -> Refused | None:
     return None
 
 
-def _judge(topic: str | None, read: Decoded, row: Row, facts: InboundFacts, now_ms: int) -> Refused | None:
+def _judge(department: Department, read: Decoded, row: Row, facts: InboundFacts, now_ms: int) -> Refused | None:
     """Fill the row from the record; the first reason against it, or None when it is admitted."""
     row["schema_id"] = read.schema_id
-    department = facts.departments.by_code.get(department_of(topic or "") or "")
-    wrong = _not_theirs(topic, department, read, facts.departments)
-    if wrong is not None or department is None:
-        return wrong
-    row["source"] = department.code
     try:
         row.update(department.event(read.record))
     except _UNREADABLE as error:
@@ -114,11 +117,7 @@ def _judge(topic: str | None, read: Decoded, row: Row, facts: InboundFacts, now_
     return _incomplete(row) or _mistimed(row, facts.limits, now_ms) or _unapproved(row, facts.admissions, now_ms)
 
 
-def _not_theirs(
-    topic: str | None, department: Department | None, read: Decoded, departments: Departments
-) -> Refused | None:
-    if department is None:
-        return Refused(Reason.UNKNOWN_DEPARTMENT, f"No department owns the topic {topic}.")
+def _not_theirs(department: Department, read: Decoded, departments: Departments) -> Refused | None:
     if read.name != department.record:
         if read.name not in departments.records and not read.name.startswith("gridhub.dept."):
             return Refused(Reason.UNKNOWN_SCHEMA, f"{read.name} is no department's record.")
