@@ -8,8 +8,9 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated
 
-from gridhub.streams.strictyaml import strict_yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, model_validator
+
+from gridhub.streams.strictyaml import strict_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -29,7 +29,7 @@ def carefully(
         return [(0, run(batch))], []
     except later:
         raise
-    except Exception:  # whatever our own bug raises: found out below, event by event
+    except Exception:  # noqa: BLE001  # whatever our own bug raises: found out below, event by event
         return _one_by_one(batch, run, later, most)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 COMMANDS = {
-    "broker": ("gridhub.connectors.broker.cli:broker", "Start, stop or look at the embedded Kafka."),
+    "broker": ("gridhub.connectors.broker.cli:group", "Start, stop or look at the embedded Kafka."),
     "registry": ("gridhub.connectors.registry.cli:registry", "Run the embedded schema registry."),
     "provision": ("gridhub.streams.run_cli:provision", "Make topics and register schemas."),
     "worker": ("gridhub.streams.run_cli:worker", "Run a worker: departments' events in, tasks out."),

@@ -25,7 +25,8 @@ class Chain:
     def __init__(self, name: str, state: State) -> None:
         self.name = name
         head = state.get_many([HEAD_KEY])[0]
-        self.seq, self.prev = orjson.loads(head) if head else (0, "")
+        seq, prev = orjson.loads(head) if head else (0, "")
+        self.seq, self.prev = int(seq), str(prev)
 
     def extend(self, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The records with chain, seq, prev and hash."""
@@ -45,7 +46,8 @@ class Chain:
 def breaks(records: Iterable[Mapping[str, Any]]) -> list[str]:
     """What is wrong with these Decisions (of one chain, in order), a sentence for each; empty when all links hold."""
     found: list[str] = []
-    seq, prev = None, None
+    seq: int | None = None
+    prev: str | None = None
     for record in records:
         here = f"{record['chain']} no. {record['seq']}"
         if record["hash"] != digest(record):

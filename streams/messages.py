@@ -43,7 +43,7 @@ def origins(records: Iterable[Any]) -> list[Origin]:
 
 def raw_table(messages: Sequence[Origin]) -> pa.RecordBatch:
     """The RAW table of these messages; a tombstone has empty bytes."""
-    columns = list(zip(*messages, strict=True)) if messages else [()] * len(RAW)
+    columns: list[tuple[Any, ...]] = list(zip(*messages, strict=True)) if messages else [()] * len(RAW)
     columns[5] = tuple(value or b"" for value in columns[5])
     return pa.RecordBatch.from_arrays(
         [pa.array(column, field.type) for column, field in zip(columns, RAW, strict=True)], schema=RAW
@@ -52,7 +52,7 @@ def raw_table(messages: Sequence[Origin]) -> pa.RecordBatch:
 
 def located_records(located: pa.RecordBatch, messages: Sequence[Origin]) -> list[Record]:
     """LocatedEvent records of the LOCATED rows, with where their messages lay."""
-    rows = located.to_pylist()
+    rows: list[Record] = located.to_pylist()
     for row in rows:
         origin = messages[row.pop("row")]
         row.update(origin_topic=origin.topic, origin_partition=origin.partition, origin_offset=origin.offset)

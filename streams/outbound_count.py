@@ -6,9 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from gridhub.streams import road
-from gridhub.streams.metrics import UNKNOWN, Metrics
+from gridhub.streams.memory import State
+from gridhub.streams.metrics import Metrics
+from gridhub.streams.rooms.ledger import task_key
 from gridhub.streams.rooms.outbound import Tracked
+from gridhub.streams.series import UNKNOWN
 
 _BY_OUTCOME = {"merged": "merged", "possible": "possible", "attached": "attached"}
 
@@ -39,8 +44,14 @@ def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], p
     for row in rows:
         if row["version"] > 1:
             metrics.task_steps.labels(row["stage"]).inc()
-            metrics.tasks_overdue.inc(bool(row["overdue"]))
     _count_tasks(metrics, rows)
+
+
+def newly_overdue(tracked: Tracked, before: State) -> int:
+    """How many tasks passed a limit in this batch that had not passed one in the state before."""
+    late = {row["task_id"] for row in tracked.tasks.to_pylist() if row["overdue"]}
+    known = before.get_many([task_key(task_id) for task_id in late])
+    return sum(value is None or not orjson.loads(value)["overdue"] for value in known)
 
 
 def _count_tasks(metrics: Metrics, rows: list[dict[str, Any]]) -> None:

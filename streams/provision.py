@@ -15,7 +15,6 @@ from gridhub.schemas.registry import Incompatible, RegistryLater, connect
 from gridhub.streams.settings import Settings
 from gridhub.streams.topics import HUB_TOPICS, Topic, department_topic
 
-
 Given = TypeVar("Given")
 
 
@@ -31,7 +30,9 @@ def all_topics(departments: Departments) -> list[Topic]:
 def provision(settings: Settings, departments: Departments, wait_s: float = 60.0) -> dict[str, int]:
     """Make topics and register schemas; the schema ids by subject. Waits up to `wait_s` for Kafka and the registry."""
     wanted = all_topics(departments)
-    admin: KafkaAdminClient = _patient(lambda: KafkaAdminClient(bootstrap_servers=settings.bootstrap), KafkaError, wait_s)
+    admin: KafkaAdminClient = _patient(
+        lambda: KafkaAdminClient(bootstrap_servers=settings.bootstrap), KafkaError, wait_s
+    )
     try:
         _make_topics(admin, wanted, settings)
     finally:

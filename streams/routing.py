@@ -8,8 +8,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
-from gridhub.streams.routing_file import ACTIONS, LEVELS, SEVERITIES, STATUSES, RecipientRule, RouteFile, RoutingFile
 from pydantic import ValidationError
+
+from gridhub.streams.routing_file import ACTIONS, LEVELS, SEVERITIES, STATUSES, RecipientRule, RouteFile, RoutingFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from gridhub.streams.rooms.organisation import DEPARTMENT_UNIT, ROLES
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gridhub.streams.rooms.organisation import DEPARTMENT_UNIT, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     broker_port: int = Field(19092, ge=1, le=65535, description="Port of the embedded broker")
     broker_controller_port: int = Field(19093, ge=1, le=65535, description="Controller port of the embedded broker")
     broker_heap_mb: int = Field(256, ge=128, le=16384, description="Java heap of the embedded broker, MB")
+    broker_cache: Path | None = Field(None, description="Folder of the broker's jars; unset: the user's cache folder")
+    broker_repository: str | None = Field(
+        None, description="Maven repository to fetch the jars from; unset: the default one"
+    )
     broker_min_free_mb: int = Field(512, ge=0, description="Free disk below which the embedded broker refuses to start")
     registry_url: str = Field("", description="Confluent-compatible schema registry; empty: the embedded one")
     registry_port: int = Field(19081, ge=1, le=65535, description="Port of the embedded schema registry")
@@ -40,14 +44,20 @@ class Settings(BaseSettings):
     group: str = Field("gridhub", pattern=r"^[a-z0-9-]{1,60}$", description="Consumer group and transactional prefix")
     metrics_port: int = Field(19100, ge=0, le=65535, description="Port of /metrics of this worker; 0: none")
     metrics_host: str = Field("127.0.0.1", description="Address that /metrics listens on")
-    session_timeout_s: float = Field(10.0, ge=2, le=300, description="Silence after which Kafka takes a worker for dead")
+    session_timeout_s: float = Field(
+        10.0, ge=2, le=300, description="Silence after which Kafka takes a worker for dead"
+    )
     transaction_timeout_s: float = Field(15.0, ge=5, le=900, description="Age at which Kafka aborts a transaction")
     batch_events: int = Field(2000, ge=1, le=20000, description="Most events in one transaction")
     fetch_wait_ms: int = Field(20, ge=1, le=5000, description="How long a fetch may wait for its first byte")
-    stall_limit_s: float = Field(60.0, ge=5, le=3600, description="Commit progress older than this is reported as stalled")
+    stall_limit_s: float = Field(
+        60.0, ge=5, le=3600, description="Commit progress older than this is reported as stalled"
+    )
     duplicate_retention_h: float = Field(72.0, gt=0, le=24 * 90, description="How long an event id is remembered")
     max_message_bytes: int = Field(1_048_576, ge=1024, le=4_194_304, description="Largest event that is read")
-    max_broken_in_row: int = Field(100, ge=1, description="Events in a row that break our own rules, after which a worker stops")
+    max_broken_in_row: int = Field(
+        100, ge=1, description="Events in a row that break our own rules, after which a worker stops"
+    )
     future_tolerance_s: float = Field(300.0, ge=0, description="How far ahead an event's time may lie")
     max_age_days: float = Field(30.0, gt=0, description="How old an event may be")
     accept_limit_min: float = Field(15.0, gt=0, description="Minutes to accept a task (十五分钟服务圈)")
@@ -59,8 +69,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment before gridhub.toml in the current folder before the defaults."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

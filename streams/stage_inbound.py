@@ -39,8 +39,10 @@ class InboundStage:
         raw, now_ms = messages.raw_table(origins), self.now_ms()
         try:
             found, broken = carefully(
-                raw, lambda part: road.inbound(part, self.facts, now_ms, self.watch),
-                later=(RegistryLater,), most=self.max_broken_in_row,
+                raw,
+                lambda part: road.inbound(part, self.facts, now_ms, self.watch),
+                later=(RegistryLater,),
+                most=self.max_broken_in_row,
             )
         except RegistryLater as error:
             raise Later(str(error)) from error
@@ -49,9 +51,7 @@ class InboundStage:
         return Effects(outputs, {}, lambda: self._count(found, bad, origins, len(batch)))
 
     def _located(self, found: Found, origins: list[Origin]) -> list[Output]:
-        rows = [
-            row for first, result in found for row in messages.located_records(result.located, origins[first:])
-        ]
+        rows = [row for first, result in found for row in messages.located_records(result.located, origins[first:])]
         values = self.codec.encode_many(SUBJECTS["LocatedEvent"], rows)
         keys = [row["area"].encode() for row in rows]
         areas = list(set(keys))
@@ -66,9 +66,7 @@ class InboundStage:
         rows += messages.refusal_records(bad, origins, now_ms)
         values = self.codec.encode_many(SUBJECTS["Refusal"], rows)
         topic = topics.QUARANTINE.name
-        return [
-            Output(topic, -1, row["source_topic"].encode(), value) for row, value in zip(rows, values, strict=True)
-        ]
+        return [Output(topic, -1, row["source_topic"].encode(), value) for row, value in zip(rows, values, strict=True)]
 
     def _count(self, found: Found, bad: pa.RecordBatch, origins: list[Origin], events: int) -> None:
         metrics = self.metrics

@@ -16,7 +16,7 @@ from gridhub.streams.journal import Chain
 from gridhub.streams.memory import Overlay
 from gridhub.streams.messages import SUBJECTS, Origin, Readable, Record
 from gridhub.streams.metrics import Metrics
-from gridhub.streams.outbound_count import count_events, count_steps
+from gridhub.streams.outbound_count import count_events, count_steps, newly_overdue
 from gridhub.streams.records import REFUSAL, Reason, table
 from gridhub.streams.rooms.outbound import OutboundFacts, Tracked
 from gridhub.streams.sweep import Sweeper
@@ -34,6 +34,7 @@ class _Work:
     refused: list[Record] = field(default_factory=list)
     decisions: list[Record] = field(default_factory=list)
     broken: int = 0
+    overdue: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class OutboundStage:
         journal = chain.extend(desk.decisions)
         desk.state.apply(chain.head())
         desk.state.apply(self.sweeper.expired(batch.partition, state, desk.state.changes, desk.now_ms))
-        return Effects(self._outputs(desk, journal, batch.partition), desk.state.changes, lambda: self._count(desk, batch))
+        return Effects(
+            self._outputs(desk, journal, batch.partition), desk.state.changes, lambda: self._count(desk, batch)
+        )
 
     def _events(self, origins: list[Origin], desk: _Work) -> None:
         readable = messages.read_located(origins, self.codec)
@@ -83,6 +86,7 @@ class OutboundStage:
 
         def run(part: Any) -> Tracked:
             result = road.status(part, self.facts, desk.now_ms, desk.state, self.watch)
+            desk.overdue += newly_overdue(result, desk.state)
             desk.state.apply(result.changes)
             return result
 
@@ -124,6 +128,7 @@ class OutboundStage:
     def _count(self, desk: _Work, batch: Batch) -> None:
         self.metrics.batch_events.labels("outbound").observe(len(batch))
         self.metrics.poison_events.labels("outbound").inc(desk.broken)
+        self.metrics.tasks_overdue.inc(desk.overdue)
         for row in desk.refused:
             source = self.metrics.department(row["source"])
             self.metrics.refused.labels(source, row["room"], row["reason"]).inc()

@@ -31,12 +31,15 @@ INCIDENTS = Topic(
 )
 TASKS = Topic("hub.tasks", "task id", ("Task",), "compact,delete", 90 * DAY_MS, "outbound", "ticketing sinks")
 STATUS = Topic(
-    "hub.status", "area, from the task id", ("TaskStatus", "Command"), "delete", 30 * DAY_MS, "ticketing, console",
+    "hub.status",
+    "area, from the task id",
+    ("TaskStatus", "Command"),
+    "delete",
+    30 * DAY_MS,
+    "ticketing, console",
     "outbound",
 )
-QUARANTINE = Topic(
-    "hub.quarantine", "source topic", ("Refusal",), "delete", 30 * DAY_MS, "every stage", "workbench"
-)
+QUARANTINE = Topic("hub.quarantine", "source topic", ("Refusal",), "delete", 30 * DAY_MS, "every stage", "workbench")
 JOURNAL = Topic("hub.journal", "area", ("Decision",), "delete", 180 * DAY_MS, "outbound", "explain, audit")
 STATE = Topic(
     "hub.state", "state key", (), "compact", -1, "outbound (changelog of its local state)", "outbound, on restore"

@@ -17,7 +17,6 @@ from gridhub.schemas.codec import BadRecord, Codec
 from gridhub.schemas.registry import local_codec
 from gridhub.streams import city as city_data
 from gridhub.streams import messages, road
-from gridhub.streams.city import City
 from gridhub.streams.json_records import JsonForm
 from gridhub.streams.memory import MemoryState
 from gridhub.streams.messages import Origin
@@ -93,9 +92,7 @@ def _result(line: bytes, number: int, desk: Desk, now_ms: int) -> Result:
 
 
 def _refused(event_id: str | None, reason: str, detail: str, candidates: list[str] | None = None) -> Result:
-    return _line(
-        event_id, Outcome.REFUSED, reason=str(reason), detail=detail, candidates=candidates or []
-    )
+    return _line(event_id, Outcome.REFUSED, reason=str(reason), detail=detail, candidates=candidates or [])
 
 
 def _told(located: pa.RecordBatch, outbound: road.Outbound) -> Result:
@@ -116,5 +113,12 @@ def _told(located: pa.RecordBatch, outbound: road.Outbound) -> Result:
 
 
 def _line(event_id: str | None, outcome: str, **more: Any) -> Result:
-    blank = {"reason": None, "grid_ids": [], "method": None, "confidence": None, "incident_id": None, "tasks": []}
+    blank: Result = {
+        "reason": None,
+        "grid_ids": [],
+        "method": None,
+        "confidence": None,
+        "incident_id": None,
+        "tasks": [],
+    }
     return {"event_id": event_id, "outcome": str(outcome), **blank, **more}

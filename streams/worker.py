@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from kafka.admin import KafkaAdminClient
@@ -29,7 +29,7 @@ from gridhub.streams.stage_inbound import InboundStage
 from gridhub.streams.stage_outbound import OutboundStage
 from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.sweep import Sweeper
-from gridhub.streams.transport import BatchSchema, LaneGroup, Options, Plan, install
+from gridhub.streams.transport import BatchSchema, Consumer, LaneGroup, Options, Plan, install
 from gridhub.streams.transport.errors import LATER
 
 WAIT_S = 1.0
@@ -99,9 +99,9 @@ def _agents(
 
 
 def _watch(app: faust.App, metrics: Metrics, settings: Settings, log: Any) -> None:
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # Faust's decorators carry no types
     async def watch() -> None:
-        look = Watch(app.consumer, metrics, settings, log)
+        look = Watch(cast("Consumer", app.consumer), metrics, settings, log)
         while not app.should_stop:
             await asyncio.sleep(WAIT_S)
             look.look()

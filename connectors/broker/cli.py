@@ -21,6 +21,8 @@ def _broker() -> Broker:
         chosen.broker_controller_port,
         heap_mb=chosen.broker_heap_mb,
         min_free_mb=chosen.broker_min_free_mb,
+        cache=chosen.broker_cache,
+        repository=chosen.broker_repository,
     )
 
 

@@ -72,7 +72,12 @@ class MemoryRoad:
 
 
 def check_memory(  # noqa: PLR0913  # the messages and all that the rooms know
-    messages: Iterable[Message], codec: Encoder, inbound: InboundFacts, outbound: OutboundFacts, now_ms: int, *,
+    messages: Iterable[Message],
+    codec: Encoder,
+    inbound: InboundFacts,
+    outbound: OutboundFacts,
+    now_ms: int,
+    *,
     batch_events: int = 500,
 ) -> Report:
     """The report on messages that went the road in memory at one moment, in batches of `batch_events`."""

@@ -143,7 +143,9 @@ class Report:
     def by_department(self) -> list[Department]:
         """One row per department that published, by name."""
         words = ("produced", "admitted", "refused", "duplicates", "wrong")
-        return [Department(name, *(counts[word] for word in words)) for name, counts in sorted(self.departments.items())]
+        return [
+            Department(name, *(counts[word] for word in words)) for name, counts in sorted(self.departments.items())
+        ]
 
     def _conservation(self) -> list[str]:
         ended = self.incidents + self.merged + self.possible + self.attached + self.duplicates

@@ -50,7 +50,8 @@ def deduplicate(batch: pa.RecordBatch, facts: OutboundFacts, now_ms: int, state:
         kept=_decided(batch, kept, verdicts, raised),
         refused=table(REFUSAL, [_refusal(verdict) for verdict in verdicts if verdict.outcome is Outcome.DUPLICATE]),
         rows=rows,
-        changes=recall.changes(),
+        seen=recall.seen_changes,
+        ledger=recall.ledger,
         decisions=[_decision(verdict, facts, now_ms) for verdict in verdicts],
     )
 

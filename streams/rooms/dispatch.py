@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gridhub.streams.memory import Overlay
 from gridhub.streams.records import Outcome, table
 from gridhub.streams.rooms.assignment import assignments, new_task, possible_note, raised_task
 from gridhub.streams.rooms.ledger import Ledger, incident_key, task_key
@@ -41,7 +40,7 @@ def dispatch(found: Deduplicated, facts: OutboundFacts, now_ms: int, state: Stat
     A plain merge wakes nobody. A possible event becomes a note on the handlers' tasks. Events are taken in row order.
     `changes` holds those of `deduplicate` too, with the incidents as they are with their tasks.
     """
-    desk = _Desk(facts, now_ms, Ledger(Overlay(state, found.changes)))
+    desk = _Desk(facts, now_ms, found.ledger.fork())
     events = list(zip(*(found.kept.column(name).to_pylist() for name in ("row", "outcome", "raised")), strict=True))
     _fetch(found.rows, events, desk)
     incidents, decisions = [], []
@@ -57,7 +56,7 @@ def dispatch(found: Deduplicated, facts: OutboundFacts, now_ms: int, state: Stat
     return Dispatched(
         tasks=table(TASK, desk.tasks),
         incidents=table(INCIDENT, incidents),
-        changes={**found.changes, **desk.ledger.changes()},
+        changes={**found.seen, **desk.ledger.changes()},
         decisions=decisions,
     )
 

@@ -20,6 +20,12 @@ class Ledger:
         self._values: dict[bytes, Any] = {}
         self._changed: dict[bytes, None] = {}
 
+    def fork(self) -> Ledger:
+        """A second ledger that begins with all that is in this one, unwritten changes too; this one stays as it is."""
+        other = Ledger(self._state)
+        other._values, other._changed = dict(self._values), dict(self._changed)
+        return other
+
     def fetch(self, keys: Iterable[bytes]) -> None:
         """Bring these values in with one call of the state; what the batch has already is left as it is."""
         wanted = [key for key in dict.fromkeys(keys) if key not in self._values]

@@ -44,7 +44,7 @@ ROLES: dict[str, Role] = {
 }
 
 _COUNTRY = {"community": "village_council", "building_group": "village_board", "grid_branch": "village_board"}
-_VILLAGE_ENDINGS = ("村委会", "村民委员会", "村")
+_VILLAGE_ENDINGS = ("村委会", "村民委员会", "村", "生产队")
 
 
 class Recipient(NamedTuple):
@@ -158,12 +158,16 @@ def parse(recipient: str) -> Recipient:
 
 def name_of(recipient: Recipient, departments: dict[str, str], places: Places) -> str:
     """What a person calls this recipient: the place's name and the role's, or the department's."""
-    place = places.place(recipient.code)
-    where = place.name if place is not None else recipient.code
+    where = _place_name(recipient.code, places)
     if recipient.department:
         return f"{where} {departments.get(recipient.department, recipient.department)}"
-    return (
-        where
-        if recipient.role in {"street", "community", "village_council"}
-        else f"{where} {ROLES[recipient.role].name_zh}"
-    )
+    if recipient.role in {"street", "community", "village_council"}:
+        return where
+    return f"{where} {ROLES[recipient.role].name_zh}"
+
+
+def _place_name(code: str, places: Places) -> str:
+    """The place's name; a grid has only a number, so its community's name leads it."""
+    place = places.place(code)
+    name = place.name if place is not None else code
+    return _place_name(code[:COMMUNITY_DIGITS], places) + name if len(code) == GRID_DIGITS else name

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gridhub.streams.matching import Matching
+    from gridhub.streams.rooms.ledger import Ledger
     from gridhub.streams.routing import Routing
 
 Row = dict[str, Any]
@@ -79,6 +80,11 @@ class OutboundFacts:
     retention_ms: int  # how long an event id is remembered
     accept_limit_ms: int  # time to accept a task where the rule says nothing (十五分钟服务圈)
     rules: dict[str, str] = field(default_factory=dict)  # versions, for the journal
+
+    @cached_property
+    def organisation(self) -> Organisation:
+        """Who serves which place, from the catalogue and the names of departments; remembers what it was asked."""
+        return Organisation(self.catalogue, self.routing.departments)
 
 
 def _schema(like: pa.Schema | None = None, **columns: pa.DataType) -> pa.Schema:
@@ -176,8 +182,14 @@ class Deduplicated:
     kept: pa.RecordBatch
     refused: pa.RecordBatch
     rows: list[Row]  # the incident after each kept event, in the order of `kept`
-    changes: dict[bytes, bytes | None]
+    seen: dict[bytes, bytes | None]  # when the new events were seen
+    ledger: Ledger  # candidates and incidents as they are now
     decisions: list[Row]
+
+    @cached_property
+    def changes(self) -> dict[bytes, bytes | None]:
+        """What the state must take when `dispatch`, whose changes hold these too, is not asked."""
+        return {**self.seen, **self.ledger.changes()}
 
     @cached_property
     def snapshots(self) -> pa.RecordBatch:

@@ -100,10 +100,6 @@ class Recall:
         radius_m, window_ms = max(one.radius_m, two.radius_m), max(one.window_ms, two.window_ms)
         return Reach(radius_m, window_ms, one.group in rules.wide_groups, one.group in rules.keyed_groups)
 
-    def changes(self) -> dict[bytes, bytes | None]:
-        """What the state must take."""
-        return {**self.seen_changes, **self.ledger.changes()}
-
 
 def incident_id(event: Row, turn: int = 1) -> str:
     """The id of the incident that this event opens: area and digest of source and event id, so a replay repeats it."""

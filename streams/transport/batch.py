@@ -62,13 +62,13 @@ class Batch:
 Work = Callable[[Batch, State], Effects]
 
 
-class BatchSchema(faust.Schema):
+class BatchSchema(faust.Schema[Any, Any]):
     """A schema for topics of this transport: the message's value is the batch, nothing is decoded."""
 
     def compile(self, app: Any, **_: Any) -> Any:
         """Give Faust a decoder that wraps the batch in an event."""
 
-        async def decode(message: Any, propagate: bool = False) -> Event:  # noqa: FBT001, FBT002  # Faust's signature
+        async def decode(message: Any, propagate: bool = False) -> Event:  # Faust's signature
             return Event(app, None, message.value, {}, message)
 
         return decode

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import aiokafka
 from aiokafka.structs import TopicPartition
@@ -108,8 +108,7 @@ class Consumer(driver.Consumer):
     # -- rebalance ------------------------------------------------------------------------------------------------
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Let running transactions end, then let all lanes go; their local states stay open until it is known
-        who gets them."""
+        """Let running transactions end, then let all lanes go; who gets them next decides about their states."""
         self.stop_flow()
         patience_s = min(self.plan.options.session_timeout_s, self.plan.options.transaction_timeout_s) / 2
         await asyncio.gather(*(lane.stop(patience_s, keep_store=True) for lane in self.lanes.values()))
@@ -181,8 +180,19 @@ class Consumer(driver.Consumer):
         tp = next(iter(batch.parts))
         last = batch.parts[tp][-1]
         message = ConsumerMessage(
-            tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, (), None, batch, None, 0, 0,
-            tp, generation_id=self.app.consumer_generation_id,
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            last.timestamp_type,
+            [],
+            None,
+            cast("bytes", batch),
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
         )
         return tp, message
 
@@ -192,7 +202,7 @@ class Consumer(driver.Consumer):
         self._unacked_messages.discard(message)
         return True
 
-    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit nothing. Offsets are committed in a lane's transaction and nowhere else.
 
         Faust's stream iterator acknowledges messages past `ack` above; left alone, its commit timer then sets the
@@ -204,15 +214,20 @@ class Consumer(driver.Consumer):
 
     def lane_broke(self, lane: Lane, error: BaseException) -> None:
         """A lane met our own bug, a forbidden topic or a broken disk: the worker stops loudly."""
-        self.plan.log.error("lane broke, the worker stops", lane=lane.group.name, partition=lane.partition,
-                            error=repr(error), exc_info=error)
+        self.plan.log.error(
+            "lane broke, the worker stops",
+            lane=lane.group.name,
+            partition=lane.partition,
+            error=repr(error),
+            exc_info=error,
+        )
         self.app.lane_failure = error  # type: ignore[attr-defined]  # read by the worker's exit code
         asyncio.ensure_future(self.crash(error))  # noqa: RUF006  # the service keeps itself alive
 
     def lags(self) -> dict[TP, int]:
         """Events that can be read and are not committed, per partition of the open lanes."""
         lags = {}
-        for lane in self.lanes.values():
+        for lane in filter(lambda lane: lane.open, self.lanes.values()):
             for tp, offset in lane.next_offset.items():
                 end = self._thread.end_offset(tp)
                 lags[tp] = max(0, (end if end is not None and end >= 0 else offset) - offset)

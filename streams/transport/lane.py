@@ -8,6 +8,7 @@ is the only truth, also when the answer to a commit was lost.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import time
 from collections import deque
@@ -43,12 +44,14 @@ class Lane:
         self.tps: set[TP] = set()
         self.next_offset: dict[TP, int] = {}
         self.open = False
+        self.generation = 0
         self._producer: LaneProducer | None = None
         self._store: Any = None
         self._queue: deque[tuple[Batch, Work]] = deque()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.log = plan.log.bind(lane=group.name, partition=partition)
 
     # -- ownership ------------------------------------------------------------------------------------------------
@@ -57,6 +60,7 @@ class Lane:
         """Take the lane over: fence the earlier owner, restore the state. Batches flow after the next rewind."""
         self.tps = tps
         self.next_offset = {tp: offset for tp, offset in self.next_offset.items() if tp in tps}
+        self.generation += 1
         await self._acquire()
         self._task = asyncio.create_task(self._run(), name=f"lane-{self.group.name}-{self.partition}")
         self._task.add_done_callback(self._ended)
@@ -65,9 +69,8 @@ class Lane:
         """Let the running transaction end (or give it up after `patience_s`), then let the lane go."""
         self.open = False
         self._queue.clear()
-        deadline = time.monotonic() + patience_s
-        while self._busy and time.monotonic() < deadline:
-            await asyncio.sleep(0.005)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), patience_s)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -84,7 +87,8 @@ class Lane:
 
     async def _acquire(self) -> None:
         self._producer = LaneProducer(
-            f"{self.consumer.app.conf.id}-{self.group.name}-{self.partition}", self.consumer.app.conf.id,
+            f"{self.consumer.app.conf.id}-{self.group.name}-{self.partition}",
+            self.consumer.app.conf.id,
             self.plan.options,
         )
         await asyncio.wait_for(self._producer.start(), 2 * self.plan.options.transaction_timeout_s)
@@ -133,7 +137,7 @@ class Lane:
     @property
     def waiting(self) -> bool:
         """Whether the lane holds work that is not committed."""
-        return self._busy or bool(self._queue)
+        return not self._idle.is_set() or bool(self._queue)
 
     def rewound(self, offsets: dict[TP, int]) -> None:
         """The consumer stands at these committed offsets now: older batches are stale, newer ones flow."""
@@ -141,7 +145,9 @@ class Lane:
         self._queue.clear()
         for tp, known in self.next_offset.items():
             if offsets.get(tp, known) < known:
-                self.log.error("committed offset went back: the broker lost it", topic=tp.topic, was=known, now=offsets[tp])
+                self.log.error(
+                    "committed offset went back: the broker lost it", topic=tp.topic, was=known, now=offsets[tp]
+                )
         self.next_offset = {tp: offsets[tp] for tp in self.tps}
         self.open = True
         self.progress_at = time.monotonic()
@@ -158,11 +164,11 @@ class Lane:
             self._ready.clear()
             while self._queue:
                 batch, work = self._queue.popleft()
-                self._busy = True
+                self._idle.clear()
                 try:
                     result = await self._commit(batch, work)
                 finally:
-                    self._busy = False
+                    self._idle.set()
                 if result != "committed":
                     await self._reopen(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
 
@@ -181,9 +187,7 @@ class Lane:
             self.log.warning("lane fenced", error=repr(error))
         except LATER as error:
             self.log.warning("transaction failed, opening the lane anew", error=repr(error))
-        self.plan.observer.transaction(
-            self.group.name, self.partition, result, time.monotonic() - started, len(batch)
-        )
+        self.plan.observer.transaction(self.group.name, self.partition, result, time.monotonic() - started, len(batch))
         if result == "committed":
             self.progress_at = time.monotonic()
             if effects.committed is not None:

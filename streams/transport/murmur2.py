@@ -17,7 +17,7 @@ def murmur2(keys: Sequence[bytes]) -> np.ndarray:
     lengths = np.fromiter(map(len, keys), np.int64, len(keys))
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
-        data = b"".join(keys[i] for i in rows)
+        data = b"".join(keys[i] for i in rows.tolist())
         out[rows] = _hash(np.frombuffer(data, np.uint8).reshape(len(rows), int(length)))
     return out
 

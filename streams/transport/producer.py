@@ -53,8 +53,13 @@ class LaneProducer:
             await asyncio.wait_for(sender.close(), 2.0)
         await asyncio.wait_for(self._kafka.client.close(), 2.0)
 
-    async def commit(self, outputs: Iterable[Output], changelog: TP | None, changes: Mapping[bytes, bytes | None],
-                     offsets: Mapping[TP, int]) -> int | None:
+    async def commit(
+        self,
+        outputs: Iterable[Output],
+        changelog: TP | None,
+        changes: Mapping[bytes, bytes | None],
+        offsets: Mapping[TP, int],
+    ) -> int | None:
         """Send all of it and the offsets in one transaction; gives the last changelog offset written, if any."""
         await self._kafka.begin_transaction()
         sent = [await self._send(tp, records) for tp, records in self._by_partition(outputs).items()]

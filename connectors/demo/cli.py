@@ -1,0 +1,62 @@
+"""`gridhub demo`: everything on this machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import click
+
+
+@click.command()
+@click.option("--events", type=click.IntRange(1), help="Publish so many events, check, and end; unset: until Ctrl-C.")
+@click.option(
+    "--workers", type=click.IntRange(1, 32), default=2, show_default=True, help="Workers that share the work."
+)
+@click.option("--kills", type=click.IntRange(0), default=0, help="How often a worker is ended by kill -9 on the way.")
+@click.option(
+    "--broker-restarts", type=click.IntRange(0), default=0, help="How often the broker is restarted on the way."
+)
+@click.option("--churn/--no-churn", default=False, help="Add a worker and remove one on the way.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated city.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events a second; unset: as fast as it goes.")
+@click.option("--scenario", type=click.Choice(["ordinary", "storm"]), default="ordinary", show_default=True)
+def demo(  # noqa: PLR0913  # each is one option of the command
+    events: int | None,
+    workers: int,
+    kills: int,
+    broker_restarts: int,
+    churn: bool,
+    seed: int,
+    rate: float | None,
+    scenario: str,
+) -> None:
+    """Start broker, registry and workers, publish a simulated city's events, and check every total.
+
+    Example: gridhub demo --events 5000 --kills 3 --broker-restarts 1
+    """
+    from gridhub.connectors.broker import BrokerError
+    from gridhub.connectors.demo.chaos import Wishes
+    from gridhub.connectors.demo.run import Order
+    from gridhub.connectors.demo.run import demo as run_demo
+    from gridhub.connectors.demo.show import say
+    from gridhub.connectors.demo.town import DemoError, chosen_settings
+    from gridhub.streams.city import CityError
+    from gridhub.streams.provision import ProvisionError
+
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    wishes = Wishes(kills, broker_restarts, churn)
+    try:
+        code = run_demo(Order(events, workers, wishes, seed, rate, scenario), chosen_settings())
+    except (BrokerError, DemoError, CityError, ProvisionError) as error:
+        say(str(error))
+        code = 1
+    except KeyboardInterrupt:
+        say("Stopped.")
+        code = 130 if events else 0
+    sys.exit(code)
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

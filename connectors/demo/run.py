@@ -1,0 +1,161 @@
+"""A demo from begin to end: start the town, publish, wait, check every total against the truth, stop everything."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridhub.connectors.demo.chaos import Chaos, Wishes
+from gridhub.connectors.demo.check import Report, check, wait_drained
+from gridhub.connectors.demo.show import Bar, say
+from gridhub.connectors.demo.town import DemoError, Town, clean_folder, make_town
+from gridhub.connectors.simulator.city import City as SimulatedCity
+from gridhub.connectors.simulator.publish import publish
+from gridhub.schemas.catalogue import catalogue
+from gridhub.schemas.codec import Codec
+from gridhub.schemas.registry import connect, load_codec
+from gridhub.streams import city as city_data
+from gridhub.streams import topics
+from gridhub.streams.settings import Settings
+
+CHAOS_SECONDS = 40.0  # a run that breaks things is published over at least so long
+DRAIN_S = 300.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for; `events` None runs until stopped."""
+
+    events: int | None
+    workers: int
+    wishes: Wishes
+    seed: int
+    rate: float | None
+    scenario: str
+
+
+def demo(order: Order, chosen: Settings) -> int:
+    """Run it; the exit code. The last line on stdout is the totals as JSON, for a run with a number of events."""
+    folder = (chosen.data_dir / "demo").absolute()
+    clean_folder(folder)
+    city = city_data.load(chosen.config_dir)
+    town = make_town(chosen, folder, say)
+    report: Report | None = None
+    try:
+        town.start(order.workers, city.departments)
+        registry = connect(town.settings.registry, folder / "schemas")
+        codec = load_codec(registry, catalogue())
+        _await_workers(town)
+        _tell_addresses(town)
+        simulated = SimulatedCity(city.catalogue, city.departments, order.seed)
+        if order.events is None:
+            _for_ever(order, town, simulated, codec, folder)
+        else:
+            report = _bounded(order, order.events, town, simulated, codec, folder)
+    finally:
+        town.stop()
+    return 0 if report is None else _tell(report)
+
+
+def _bounded(order: Order, events: int, town: Town, city: SimulatedCity, codec: Codec, folder: Path) -> Report:
+    rate = order.rate or (events / CHAOS_SECONDS if order.wishes.any else None)
+    truth = folder / "truth.jsonl"
+    started = time.monotonic()
+    with Bar("Publishing", events) as bar:
+        chaos = Chaos(town, order.wishes, bar.say, order.seed)
+        chaos.start()
+
+        def on_progress(done: int) -> None:
+            bar.at(done)
+            chaos.progress(done / events)
+
+        messages = city.generate(events, order.seed, time.time_ns() // 1_000_000, order.scenario)
+        publish(messages, town.settings.bootstrap, codec, truth, rate, on_progress)
+        chaos.finish()
+    _drain(town, city)
+    seconds = time.monotonic() - started
+    say("Checking every event against the simulator's truth …")
+    report = check(town.settings.bootstrap, codec, truth)
+    report.timed(seconds)
+    return report
+
+
+def _drain(town: Town, city: SimulatedCity) -> None:
+    names = [*(d.topic.name for d in city.departments), topics.LOCATED.name, topics.STATUS.name]
+    with Bar("Working", 1) as bar:
+
+        def on_progress(left: int, total: int) -> None:
+            town.check()
+            bar.total = total
+            bar.at(total - left)
+
+        wait_drained(town.settings.bootstrap, town.settings.group, names, DRAIN_S, on_progress)
+
+
+def _for_ever(order: Order, town: Town, city: SimulatedCity, codec: Codec, folder: Path) -> None:
+    rate = order.rate or 20.0
+    say(f"Publishing {rate:g} events a second. Stop with Ctrl-C.")
+    told_at = time.monotonic()
+
+    def on_progress(done: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at > 10:
+            told_at = time.monotonic()
+            town.check()
+            say(f"{done} events published; {_now(town)}")
+
+    messages = city.live(order.seed, lambda: time.time_ns() // 1_000_000, order.scenario)
+    try:
+        publish(messages, town.settings.bootstrap, codec, folder / "truth.jsonl", rate, on_progress)
+    except KeyboardInterrupt:
+        say("Stopping …")
+
+
+def _await_workers(town: Town, wait_s: float = 90.0) -> None:
+    """Wait until the workers together own every lane."""
+    wanted = 2 * town.settings.partitions
+    deadline = time.monotonic() + wait_s
+    while _total(town, "gridhub_lanes") < wanted:
+        town.check()
+        if time.monotonic() > deadline:
+            raise DemoError(f"The workers did not get ready within {wait_s:.0f} s; see {town.logs}.")
+        time.sleep(0.2)
+
+
+def _now(town: Town) -> str:
+    words = {"tasks": "gridhub_tasks_dispatched_total", "incidents": "gridhub_incidents_opened_total"}
+    return ", ".join(f"{_total(town, name):.0f} {word}" for word, name in words.items())
+
+
+def _total(town: Town, series: str) -> float:
+    """The sum of a series over all workers; a worker that does not answer counts as 0."""
+    total = 0.0
+    for port in town.metrics_ports.values():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:  # ours
+                text = answer.read().decode()
+        except OSError:
+            continue
+        rows = (line for line in text.splitlines() if line.startswith((f"{series}{{", f"{series} ")))
+        total += sum(float(row.rpartition(" ")[2]) for row in rows)
+    return total
+
+
+def _tell_addresses(town: Town) -> None:
+    say(f"Kafka            {town.settings.bootstrap}")
+    say(f"Schema registry  {town.settings.registry}")
+    for name, port in town.metrics_ports.items():
+        say(f"{name:<16} http://127.0.0.1:{port}/metrics")
+    say(f"Logs             {town.logs}")
+
+
+def _tell(report: Report) -> int:
+    say(report.table())
+    problems = report.problems()
+    for problem in problems:
+        say(f"WRONG: {problem}")
+    print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)  # noqa: T201  # the contract's last line
+    return 1 if problems else 0

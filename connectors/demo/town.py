@@ -1,0 +1,137 @@
+"""Everything a demo runs on this machine: broker, registry, topics and schemas, workers."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gridhub.connectors.broker import Broker
+from gridhub.connectors.demo.parts import Part, pick_port
+from gridhub.connectors.sources.departments import Departments
+from gridhub.streams.provision import provision
+from gridhub.streams.settings import Settings, load
+
+Say = Callable[[str], None]
+STOP_S = 8.0
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+@dataclass
+class Town:
+    """A running hub. `settings` name the addresses that the parts were given."""
+
+    settings: Settings
+    folder: Path
+    say: Say
+    broker: Broker | None
+    registry: Part
+    workers: list[Part] = field(default_factory=list)
+    metrics_ports: dict[str, int] = field(default_factory=dict)
+    _ports: set[int] = field(default_factory=set)
+    _made: int = 0
+
+    def start(self, workers: int, departments: Departments) -> None:
+        """Start all parts in order and wait until the workers own their lanes."""
+        if self.broker is not None:
+            self.broker.start(on_progress=self.say)
+        self.registry.start()
+        provision(self.settings, departments, wait_s=60)
+        for _ in range(workers):
+            self.add_worker()
+        self.say(f"Waiting for {workers} worker{'s' * (workers > 1)} …")
+
+    def add_worker(self) -> Part:
+        """Start one more worker with a name and a metrics port of its own."""
+        self._made += 1
+        name = f"worker-{self._made}"
+        port = pick_port(self.settings.metrics_port, self._ports)
+        part = Part(name, ["worker", "--name", name, "--metrics-port", str(port)], self._environment(), self.logs)
+        part.start()
+        self.workers.append(part)
+        self.metrics_ports[name] = port
+        return part
+
+    def remove_worker(self, part: Part) -> None:
+        """Stop one worker in good order."""
+        part.ask_to_stop()
+        part.wait_stopped(time.monotonic() + STOP_S)
+        self.workers.remove(part)
+        self._ports.discard(self.metrics_ports.pop(part.name))
+
+    def check(self) -> None:
+        """DemoError when a part has ended by itself."""
+        for part in (self.registry, *self.workers):
+            if not part.running:
+                raise DemoError(f"{part.name} ended with code {part.exit_code}:\n{part.last_words()}")
+
+    def stop(self) -> None:
+        """End every part: workers and registry together, then the broker."""
+        parts = [*self.workers, self.registry]
+        for part in parts:
+            part.ask_to_stop()
+        deadline = time.monotonic() + STOP_S
+        for part in parts:
+            part.wait_stopped(deadline)
+        if self.broker is not None:
+            self.broker.stop(timeout_s=STOP_S)
+
+    @property
+    def logs(self) -> Path:
+        """Where the parts write."""
+        return self.folder / "logs"
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "GRIDHUB_KAFKA": self.settings.bootstrap,
+            "GRIDHUB_REGISTRY_URL": self.settings.registry,
+            "GRIDHUB_DATA_DIR": str(self.settings.data_dir),
+        }
+
+
+def make_town(chosen: Settings, folder: Path, say: Say) -> Town:
+    """A town that is not started yet, with its data below `folder`; ports that are taken are passed over."""
+    ports: set[int] = set()
+    changes: dict[str, object] = {"data_dir": folder}
+    own_broker = not chosen.kafka
+    if own_broker:
+        changes["broker_port"] = pick_port(chosen.broker_port, ports)
+        changes["broker_controller_port"] = pick_port(chosen.broker_controller_port, ports)
+    if not chosen.registry_url:
+        changes["registry_port"] = pick_port(chosen.registry_port, ports)
+    settings = chosen.model_copy(update=changes)
+    broker = None
+    if own_broker:
+        broker = Broker(
+            folder, settings.broker_port, settings.broker_controller_port, heap_mb=settings.broker_heap_mb,
+            min_free_mb=settings.broker_min_free_mb,
+            cache=settings.broker_cache,
+            repository=settings.broker_repository,
+        )  # fmt: skip
+    registry = Part(
+        "registry", ["registry", "--port", str(settings.registry_port)],
+        {"GRIDHUB_KAFKA": settings.bootstrap, "GRIDHUB_DATA_DIR": str(folder)}, folder / "logs",
+    )  # fmt: skip
+    return Town(settings, folder, say, broker, registry, _ports=ports)
+
+
+def clean_folder(folder: Path) -> None:
+    """An empty folder for one run; DemoError when another demo's broker still runs in it."""
+    running = Broker(folder, 1, 2).status() if folder.exists() else None
+    if running is not None and running.running:
+        raise DemoError(
+            f"Another demo runs in {folder} (Kafka at {running.bootstrap}, pid {running.pid}). Stop it with Ctrl-C in its "
+            f"terminal, or end its broker with: GRIDHUB_DATA_DIR={folder} gridhub broker stop"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def chosen_settings() -> Settings:
+    """The settings, as the environment and gridhub.toml say."""
+    return load()

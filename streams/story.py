@@ -1,0 +1,185 @@
+"""An event's story, put together from the hub's topics: bytes, place, decision, tasks, each step to the close."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from gridhub.schemas.codec import Codec, Decoded
+from gridhub.streams import topics
+
+Step = dict[str, Any]
+POLL_MS = 300
+
+
+class Reader:
+    """Reads topics from their begin to where they end now, committed records only."""
+
+    def __init__(self, bootstrap: str, codec: Codec) -> None:
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False, group_id=None,
+            client_id="gridhub-explain",
+        )  # fmt: skip
+        self._codec = codec
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()
+
+    def records(self, topic: str, needles: Iterable[str] = ()) -> Iterator[tuple[Any, Step]]:
+        """(Kafka record, decoded record) of those that hold one of the needles in their bytes; all without needles."""
+        wanted = [needle.encode() for needle in needles]
+        tps = [TopicPartition(topic, number) for number in sorted(self._consumer.partitions_for_topic(topic) or ())]
+        if not tps:
+            return
+        self._consumer.assign(tps)
+        self._consumer.seek_to_beginning()
+        ends = self._consumer.end_offsets(tps)
+        while any(self._consumer.position(tp) < end for tp, end in ends.items()):
+            for records in self._consumer.poll(timeout_ms=POLL_MS, max_records=5000).values():
+                yield from self._decoded(records, wanted)
+
+    def original(self, topic: str, partition: int, offset: int) -> Any:
+        """The Kafka record at one place, or None when it is no longer kept."""
+        tp = TopicPartition(topic, partition)
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, offset)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            for records in self._consumer.poll(timeout_ms=POLL_MS, max_records=1).values():
+                return records[0] if records[0].offset == offset else None
+        return None
+
+    def _decoded(self, records: list[Any], wanted: list[bytes]) -> Iterator[tuple[Any, Step]]:
+        kept = [r for r in records if r.value and (not wanted or any(needle in r.value for needle in wanted))]
+        for record, found in zip(kept, self._codec.decode_many(r.value for r in kept), strict=True):
+            if isinstance(found, Decoded):
+                yield record, found.record
+
+
+def story(event_id: str, reader: Reader, source: str | None = None) -> list[Step]:
+    """Every step of the event(s) of this id, in the order of the road; empty when the hub never saw it."""
+
+    def ours(record: Step) -> bool:
+        return record["event_id"] == event_id and source in {None, record["source"]}
+
+    located = [record for _, record in reader.records(topics.LOCATED.name, [event_id]) if ours(record)]
+    refused = [record for _, record in reader.records(topics.QUARANTINE.name, [event_id]) if ours(record)]
+    decided = [record for _, record in reader.records(topics.JOURNAL.name, [event_id]) if ours(record)]
+    incidents = sorted({record["incident_id"] for record in decided if record["incident_id"]})
+    steps = [_received(record, reader) for record in located]
+    steps += [
+        _step(
+            "located",
+            record,
+            "source",
+            "area",
+            "grid_ids",
+            "place_name",
+            "method",
+            "confidence",
+            "category",
+            "severity",
+            "admission",
+            "catalogue",
+        )
+        for record in located
+    ]
+    steps += [
+        _step(
+            "refused",
+            record,
+            "source",
+            "room",
+            "reason",
+            "detail",
+            "candidates",
+            "source_topic",
+            "source_partition",
+            "source_offset",
+        )
+        for record in refused
+    ]
+    steps += [
+        _step(
+            "decided",
+            record,
+            "room",
+            "outcome",
+            "reason",
+            "incident_id",
+            "task_ids",
+            "score",
+            "rules",
+            "decided_at",
+            "chain",
+            "seq",
+        )
+        for record in decided
+    ]
+    return steps + (_aftermath(incidents, reader) if incidents else [])
+
+
+def _aftermath(incidents: list[str], reader: Reader) -> list[Step]:
+    """The newest form of the incidents, every version of their tasks, and what was decided on statuses."""
+    newest = {
+        r["incident_id"]: r
+        for _, r in reader.records(topics.INCIDENTS.name, incidents)
+        if r["incident_id"] in incidents
+    }
+    steps = [
+        _step(
+            "incident",
+            record,
+            "incident_id",
+            "state",
+            "version",
+            "events",
+            "possible",
+            "sources",
+            "severity",
+            "opened_at",
+            "closed_at",
+        )
+        for record in newest.values()
+    ]
+    tasks = [r for _, r in reader.records(topics.TASKS.name, incidents) if r["incident_id"] in incidents]
+    steps += [
+        _step(
+            "task",
+            record,
+            "task_id",
+            "version",
+            "stage",
+            "stage_since",
+            "recipient",
+            "action",
+            "accept_by",
+            "finish_by",
+            "overdue",
+            "handler",
+            "checker",
+            "changed_by",
+        )
+        for record in sorted(tasks, key=lambda r: (r["stage_since"], r["task_id"], r["version"]))
+    ]
+    tracked = [r for _, r in reader.records(topics.JOURNAL.name, incidents) if r["room"] == "track"]
+    return steps + [
+        _step("status", record, "event_id", "outcome", "reason", "task_ids", "decided_at")
+        for record in tracked
+        if record["incident_id"] in incidents
+    ]
+
+
+def _received(record: Step, reader: Reader) -> Step:
+    place = {name: record[f"origin_{name}"] for name in ("topic", "partition", "offset")}
+    original = reader.original(**place)
+    kept = {"bytes": len(original.value), "schema_id": record["schema_id"]} if original is not None else {"kept": False}
+    return {"step": "received", **place, "received_at": record["received_at"], **kept}
+
+
+def _step(name: str, record: Step, *fields: str) -> Step:
+    return {"step": name, **{field: record[field] for field in fields}}
