@@ -1,7 +1,8 @@
-"""What tests of every area share: one real broker per run of pytest."""
+"""What tests of every area share: the order of the rings, and one real broker per run of pytest."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,28 @@ from gridhub.connectors.broker import Broker, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+TESTS = Path(__file__).parent
+RINGS = ("rooms", "golden", "road", "docs", "ops", "contract", "packaging", "broker", "crash")
+"""The folders of tests/ from fast to slow. A folder that is not named comes before `packaging`."""
+
+
+def ring(path: Path) -> int:
+    """The place of a test file's folder in the order of the rings."""
+    folder = path.relative_to(TESTS).parts[0]
+    return RINGS.index(folder if folder in RINGS else "contract")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Whoever asks for the real broker is marked `broker`, so that `make test-fast` can leave it out."""
+    if "broker" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.broker)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast rings first: pytest-randomly has shuffled before, and a stable sort keeps its order inside each ring."""
+    items.sort(key=lambda item: ring(item.path))
 
 
 @pytest.fixture(scope="session")
