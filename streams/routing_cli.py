@@ -12,7 +12,6 @@ from gridhub.streams.categories import Categories
 from gridhub.streams.matching import Matching
 from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.rooms.assignment import Assignment, assignments
-from gridhub.streams.rooms.organisation import name_of
 from gridhub.streams.rooms.outbound import OutboundFacts
 from gridhub.streams.routing import Routing, RoutingError
 from gridhub.streams.settings import load
@@ -106,7 +105,7 @@ def _answer(item: Assignment, facts: OutboundFacts, asked: dict[str, Any]) -> di
     return {
         "action": item.action,
         "recipient": item.recipient.id,
-        "recipient_name": name_of(item.recipient, facts.routing.departments, facts.catalogue),
+        "recipient_name": facts.organisation.name_of(item.recipient),
         "accept_min": accept_min if limited else None,
         "finish_min": facts.routing.finish_ms(item.rule, asked["severity"]) / MINUTE_MS if limited else None,
         "route": item.route,

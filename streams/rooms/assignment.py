@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gridhub.streams.rooms import organisation
 from gridhub.streams.routing_file import ACTIONS
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ def assignments(incident: Row, facts: OutboundFacts) -> list[Assignment]:
 
 def _resolved(rule: RecipientRule, incident: Row, facts: OutboundFacts) -> Resolved:
     department = incident["sources"][0] if rule.department == "source" else rule.department or ""
-    codes, most = incident["grid_ids"], facts.routing.max_fanout
-    return organisation.resolve(rule.role, department, codes, facts.catalogue, most)
+    codes, most = tuple(incident["grid_ids"]), facts.routing.max_fanout
+    return facts.organisation.resolve(rule.role, department, codes, most)
 
 
 def task_id(incident_id: str, action: str, recipient: Recipient) -> str:
@@ -72,7 +71,7 @@ def new_task(item: Assignment, incident: Row, facts: OutboundFacts, now_ms: int)
         "action": item.action,
         "role": item.recipient.role,
         "recipient": item.recipient.id,
-        "recipient_name": organisation.name_of(item.recipient, facts.routing.departments, facts.catalogue),
+        "recipient_name": facts.organisation.name_of(item.recipient),
         "title": PREFIXES.get(incident["status"], "") + title,
         "text": _text(text, item.left_out),
         "stage": "dispatched",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+
 from gridhub.streams.records import REFUSAL, Outcome, Reason, table
 from gridhub.streams.rooms import candidates
 from gridhub.streams.rooms.ledger import incident_key

@@ -40,7 +40,7 @@ def dispatch(found: Deduplicated, facts: OutboundFacts, now_ms: int, state: Stat
     A plain merge wakes nobody. A possible event becomes a note on the handlers' tasks. Events are taken in row order.
     `changes` holds those of `deduplicate` too, with the incidents as they are with their tasks.
     """
-    desk = _Desk(facts, now_ms, found.ledger.fork())
+    desk = _Desk(facts, now_ms, found.ledger.fork(state))
     events = list(zip(*(found.kept.column(name).to_pylist() for name in ("row", "outcome", "raised")), strict=True))
     _fetch(found.rows, events, desk)
     incidents, decisions = [], []

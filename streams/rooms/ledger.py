@@ -20,9 +20,9 @@ class Ledger:
         self._values: dict[bytes, Any] = {}
         self._changed: dict[bytes, None] = {}
 
-    def fork(self) -> Ledger:
+    def fork(self, state: State) -> Ledger:
         """A second ledger that begins with all that is in this one, unwritten changes too; this one stays as it is."""
-        other = Ledger(self._state)
+        other = Ledger(state)
         other._values, other._changed = dict(self._values), dict(self._changed)
         return other
 

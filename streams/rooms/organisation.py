@@ -6,10 +6,11 @@ Roles and levels follow the city's report: street party committee, community, gr
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gridhub.streams.rooms.outbound import Places
 
@@ -17,6 +18,7 @@ CITY_DIGITS, STREET_DIGITS, COMMUNITY_DIGITS, GRID_DIGITS = 6, 9, 12, 15
 DEPARTMENT_UNIT = "department_unit"
 CENTRE = "governance"  # the grid centre (网格化管理中心) of a district and of the city, as a department unit
 _POLICE = "public-security"
+_REMEMBERED = 65_536
 
 
 class Role(NamedTuple):
@@ -72,74 +74,90 @@ class Resolved(NamedTuple):
     left_out: int
 
 
-def resolve(role: str, department: str, codes: Sequence[str], places: Places, most: int) -> Resolved:
-    """Who of this role serves these places: at least one, each once, at most `most`.
+class Organisation:
+    """Who serves which place, by the catalogue. The same question is answered once: the answers never change."""
 
-    A place wider than the role's own level is served by the unit of that place: a community by its station, a street
-    by itself, a district or the city by its streets.
-    """
-    found: dict[Recipient, None] = {}
-    for code in codes:
-        found.update(dict.fromkeys(_serving(role, department, code, places)))
-    return Resolved(tuple(found)[:most], max(0, len(found) - most))
+    def __init__(self, places: Places, departments: Mapping[str, str]) -> None:
+        self._places, self._departments = places, departments
+        self.resolve = lru_cache(maxsize=_REMEMBERED)(self._resolve)
+        self.name_of = lru_cache(maxsize=_REMEMBERED)(self._name_of)
 
+    def _resolve(self, role: str, department: str, codes: tuple[str, ...], most: int) -> Resolved:
+        """Who of this role serves these places: at least one, each once, at most `most`.
 
-def _serving(role: str, department: str, code: str, places: Places) -> Sequence[Recipient]:
-    if role == DEPARTMENT_UNIT:
-        return [Recipient(role, code[:CITY_DIGITS], department)]
-    digits = ROLES[role].digits
-    if len(code) >= digits:
-        return [_localised(role, code, places)]
-    if role == "police_post":
-        return [Recipient(DEPARTMENT_UNIT, code[:CITY_DIGITS], _POLICE)]
-    if len(code) >= COMMUNITY_DIGITS:
-        return [_localised("grid_station", code, places)]
-    if len(code) >= STREET_DIGITS:
-        return [Recipient("street", code[:STREET_DIGITS])]
-    return _streets(code, places)
+        A place wider than the role's own level is served by the unit of that place: a community by its station, a
+        street by itself, a district or the city by its streets.
+        """
+        found: dict[Recipient, None] = {}
+        for code in codes:
+            found.update(dict.fromkeys(self._serving(role, department, code)))
+        return Resolved(tuple(found)[:most], max(0, len(found) - most))
 
+    def _serving(self, role: str, department: str, code: str) -> Sequence[Recipient]:
+        if role == DEPARTMENT_UNIT:
+            return [Recipient(role, code[:CITY_DIGITS], department)]
+        if len(code) >= ROLES[role].digits:
+            return [self._localised(role, code)]
+        if role == "police_post":
+            return [Recipient(DEPARTMENT_UNIT, code[:CITY_DIGITS], _POLICE)]
+        if len(code) >= COMMUNITY_DIGITS:
+            return [self._localised("grid_station", code)]
+        if len(code) >= STREET_DIGITS:
+            return [Recipient("street", code[:STREET_DIGITS])]
+        return self._streets(code)
 
-def _localised(role: str, code: str, places: Places) -> Recipient:
-    """The role at its level; in a village its counterpart of the country (一核三级)."""
-    community = code[:COMMUNITY_DIGITS]
-    if role in _COUNTRY and is_village(community, places):
-        role = _COUNTRY[role]
-    return Recipient(role, code[: ROLES[role].digits])
+    def _localised(self, role: str, code: str) -> Recipient:
+        """The role at its level; in a village its counterpart of the country (一核三级)."""
+        if role in _COUNTRY and self.is_village(code[:COMMUNITY_DIGITS]):
+            role = _COUNTRY[role]
+        return Recipient(role, code[: ROLES[role].digits])
 
+    def _streets(self, code: str) -> list[Recipient]:
+        """The streets of a district or of the city; its grid centre where the catalogue knows none."""
+        below = self._below(code)
+        if below and len(below[0]) == CITY_DIGITS:
+            below = [street for district in below for street in self._below(district)]
+        streets = [Recipient("street", street) for street in below if len(street) == STREET_DIGITS]
+        return streets or [Recipient(DEPARTMENT_UNIT, code[:CITY_DIGITS], CENTRE)]
 
-def _streets(code: str, places: Places) -> list[Recipient]:
-    """The streets of a district or of the city; its grid centre where the catalogue knows none."""
-    below = _below(code, places)
-    if below and len(below[0]) == CITY_DIGITS:
-        below = [street for district in below for street in _below(district, places)]
-    streets = [Recipient("street", street) for street in below if len(street) == STREET_DIGITS]
-    return streets or [Recipient(DEPARTMENT_UNIT, code[:CITY_DIGITS], CENTRE)]
+    def _below(self, code: str) -> Sequence[str]:
+        return self._places.children(code) if self._places.place(code) is not None else ()
 
+    def is_village(self, community: str) -> bool:
+        """Whether this 12-digit place is a village, by its official name."""
+        place = self._places.place(community)
+        return place is not None and place.name.endswith(_VILLAGE_ENDINGS)
 
-def _below(code: str, places: Places) -> Sequence[str]:
-    return places.children(code) if places.place(code) is not None else ()
+    def above(self, recipient: Recipient) -> Recipient | None:
+        """Who takes over what this recipient returns; None above the city's grid centre.
 
+        A department's unit returns to the grid centre of its district, which arbitrates (退单仲裁), that one to the
+        city's.
+        """
+        if recipient.role == DEPARTMENT_UNIT:
+            return _arbiter(recipient)
+        role = ROLES[recipient.role].above
+        if role == DEPARTMENT_UNIT:
+            department = _POLICE if recipient.role == "police_post" else CENTRE
+            return Recipient(DEPARTMENT_UNIT, recipient.code[:CITY_DIGITS], department)
+        if role == "community":
+            return self._localised(role, recipient.code)
+        return Recipient(role, recipient.code[: ROLES[role].digits])
 
-def is_village(community: str, places: Places) -> bool:
-    """Whether this 12-digit place is a village, by its official name."""
-    place = places.place(community)
-    return place is not None and place.name.endswith(_VILLAGE_ENDINGS)
+    def _name_of(self, recipient: Recipient) -> str:
+        """What a person calls this recipient: the place's name and the role's, or the department's."""
+        where = self._place_name(recipient.code)
+        if recipient.department:
+            return f"{where} {self._departments.get(recipient.department, recipient.department)}"
+        if recipient.role in {"street", "community", "village_council"}:
+            return where
+        return f"{where} {ROLES[recipient.role].name_zh}"
 
-
-def above(recipient: Recipient, places: Places) -> Recipient | None:
-    """Who takes over what this recipient returns; None above the city's grid centre.
-
-    A department's unit returns to the grid centre of its district, which arbitrates (退单仲裁), that one to the city's.
-    """
-    if recipient.role == DEPARTMENT_UNIT:
-        return _arbiter(recipient)
-    role = ROLES[recipient.role].above
-    if role == DEPARTMENT_UNIT:
-        department = _POLICE if recipient.role == "police_post" else CENTRE
-        return Recipient(DEPARTMENT_UNIT, recipient.code[:CITY_DIGITS], department)
-    if role == "grid_station" and is_village(recipient.code[:COMMUNITY_DIGITS], places):
-        role = "village_council"
-    return Recipient(role, recipient.code[: ROLES[role].digits])
+    def _place_name(self, code: str) -> str:
+        """The place's name; a grid has only a number, so its community's name leads it."""
+        place = self._places.place(code)
+        name = place.name if place is not None else code
+        return self._place_name(code[:COMMUNITY_DIGITS]) + name if place and len(code) == GRID_DIGITS else name
 
 
 def _arbiter(unit: Recipient) -> Recipient | None:
@@ -154,20 +172,3 @@ def parse(recipient: str) -> Recipient:
     role, _, key = recipient.partition(":")
     department, _, code = key.rpartition("-")
     return Recipient(role, code, department)
-
-
-def name_of(recipient: Recipient, departments: dict[str, str], places: Places) -> str:
-    """What a person calls this recipient: the place's name and the role's, or the department's."""
-    where = _place_name(recipient.code, places)
-    if recipient.department:
-        return f"{where} {departments.get(recipient.department, recipient.department)}"
-    if recipient.role in {"street", "community", "village_council"}:
-        return where
-    return f"{where} {ROLES[recipient.role].name_zh}"
-
-
-def _place_name(code: str, places: Places) -> str:
-    """The place's name; a grid has only a number, so its community's name leads it."""
-    place = places.place(code)
-    name = place.name if place is not None else code
-    return _place_name(code[:COMMUNITY_DIGITS], places) + name if len(code) == GRID_DIGITS else name

@@ -7,7 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
+
 from gridhub.streams.records import LOCATED, REFUSAL, STRINGS, empty, table
+from gridhub.streams.rooms.organisation import Organisation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

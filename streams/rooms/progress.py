@@ -100,7 +100,7 @@ def _finish_by(task: Row, stage: str, at: int) -> int | None:
 
 def upper(task: Row, facts: OutboundFacts) -> Recipient | None:
     """Who stands above the task's recipient."""
-    return organisation.above(organisation.parse(task["recipient"]), facts.catalogue)
+    return facts.organisation.above(organisation.parse(task["recipient"]))
 
 
 def handed_up(returned: Row, recipient: Recipient, taken: list[str], facts: OutboundFacts, now_ms: int) -> Row:
@@ -114,7 +114,7 @@ def handed_up(returned: Row, recipient: Recipient, taken: list[str], facts: Outb
         "version": 1,
         "role": recipient.role,
         "recipient": recipient.id,
-        "recipient_name": organisation.name_of(recipient, facts.routing.departments, facts.catalogue),
+        "recipient_name": facts.organisation.name_of(recipient),
         "stage": DISPATCHED,
         "stage_since": now_ms,
         "created_at": now_ms,

@@ -14,6 +14,7 @@ from gridhub.streams.rooms.stages import CANCELLED, CLOSED, RETURNED, STAGES_ZH,
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
     from gridhub.streams.memory import State
 
 COMMANDS = ("cancel",)

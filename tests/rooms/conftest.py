@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
+
 from gridhub.streams.categories import Categories
 from gridhub.streams.matching import Matching
 from gridhub.streams.memory import MemoryState

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from gridhub.streams.matching import Matching, MatchingError
 from gridhub.streams.rooms.matter import Matter, Reach, common_digits, distance_m, gate, likeness, score
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from gridhub.streams.memory import MemoryState
-from gridhub.streams.rooms import organisation
-from gridhub.streams.rooms.organisation import ROLES, Recipient, above, parse, resolve
+from gridhub.streams.rooms.organisation import ROLES, Organisation, Recipient, parse
 
 MINUTE_MS = 60_000
 GRID, COMMUNITY, STREET, DISTRICT, CITY = "420202005001001", "420202005001", "420202005", "420202", "420200"
@@ -211,13 +211,13 @@ def test_a_bounded_fan_out_is_told(world, tools):
 )
 def test_a_role_resolves_to_who_serves_the_place(tools, role, code, recipients):
     """At its own level the role itself, above it the place's own unit, in a village its counterpart."""
-    resolved = resolve(role, "", [code], tools.facts.catalogue, 10)
+    resolved = tools.facts.organisation.resolve(role, "", (code,), 10)
     assert [recipient.id for recipient in resolved.recipients] == recipients
 
 
 def test_a_department_has_a_unit_per_district(tools):
     """The unit of each district that the place touches, once."""
-    resolved = resolve("department_unit", "power", [GRID, COMMUNITY, "420203"], tools.facts.catalogue, 10)
+    resolved = tools.facts.organisation.resolve("department_unit", "power", (GRID, COMMUNITY, "420203"), 10)
     assert [recipient.id for recipient in resolved.recipients] == [
         "department_unit:power-420202", "department_unit:power-420203",
     ]  # fmt: skip
@@ -226,9 +226,9 @@ def test_a_department_has_a_unit_per_district(tools):
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "department_unit"])
 def test_every_role_returns_upward_until_the_city(tools, role):
     """From any role the way up ends at the city's grid centre, without a circle."""
-    here = resolve(role, "", [GRID], tools.facts.catalogue, 1).recipients[0]
+    here = tools.facts.organisation.resolve(role, "", (GRID,), 1).recipients[0]
     way = [here]
-    while (upper := above(way[-1], tools.facts.catalogue)) is not None:
+    while (upper := tools.facts.organisation.above(way[-1])) is not None:
         assert upper not in way
         way.append(upper)
     assert way[-1] == Recipient("department_unit", CITY, "governance")
@@ -237,7 +237,7 @@ def test_every_role_returns_upward_until_the_city(tools, role):
 def test_the_way_up_from_the_grid(tools):
     """网格员 to station, community, street, then the grid centres of district and city."""
     way = [Recipient("grid_member", GRID)]
-    while (upper := above(way[-1], tools.facts.catalogue)) is not None:
+    while (upper := tools.facts.organisation.above(way[-1])) is not None:
         way.append(upper)
     assert [step.id for step in way[1:]] == [
         f"grid_station:{COMMUNITY}", f"community:{COMMUNITY}", f"street:{STREET}",
@@ -255,14 +255,17 @@ def test_a_recipient_id_reads_back(recipient):
 
 def test_names_for_persons(tools):
     """Place and role, or place and department; a place that has the role in its name is named once."""
+    city = Organisation(tools.facts.catalogue, {"power": "供电公司"})
     names = [
-        organisation.name_of(recipient, {"power": "供电公司"}, tools.facts.catalogue)
+        city.name_of(recipient)
         for recipient in (
-            Recipient("grid_station", COMMUNITY), Recipient("street", STREET),
+            Recipient("grid_member", GRID), Recipient("grid_station", COMMUNITY), Recipient("street", STREET),
             Recipient("department_unit", DISTRICT, "power"), Recipient("department_unit", "420281", "other"),
         )
     ]  # fmt: skip
-    assert names == ["桂花湾社区居委会 网格站", "沈家营街道", "黄石港区 供电公司", "420281 other"]
+    assert names == [
+        "桂花湾社区居委会第001网格 网格员", "桂花湾社区居委会 网格站", "沈家营街道", "黄石港区 供电公司", "420281 other",
+    ]  # fmt: skip
 
 
 def test_the_changes_of_dispatch_are_the_whole_change(world, tools):

@@ -9,10 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import fastavro
-from gridhub.streams.memory import MemoryState
-from gridhub.streams.rooms import stages
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from gridhub.streams.memory import MemoryState
+from gridhub.streams.rooms import stages
 
 AVSC = Path(__file__).parents[2] / "schemas" / "avsc" / "hub"
 AREAS = {"420202005": ["420202005001001", "420202005001002", "420202005001", "420202005"], "420202": ["420202"]}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from gridhub.streams.routing import Routing, RoutingError, level_of
 from gridhub.streams.routing_file import MatchFile
 

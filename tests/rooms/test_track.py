@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from gridhub.streams.rooms import stages
 
 MINUTE_MS = 60_000
