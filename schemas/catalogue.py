@@ -12,6 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 import yaml
+
 from gridhub.streams.topics import HUB_TOPICS, Topic, department_topic
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import fastavro
 from fastavro.validation import validate
+
 from gridhub.schemas.form import BadSchema, Form, form
 from gridhub.schemas.scan import MAX_ITEMS, Allowance, Malformed, scan
 
@@ -119,6 +120,7 @@ class Codec:
         out = BytesIO()
         out.write(_HEADER.pack(_MAGIC, schema_id))
         try:
+            validate(record, ready.parsed)  # the writer itself would write 1 for 1.5, and true for "no"
             fastavro.schemaless_writer(out, ready.parsed, record, strict_allow_default=True)
         except Exception as error:  # fastavro raises whatever the wrong value provokes
             raise BadRecord(_misfit(ready, record), schema_id) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 from avro.schema import Schema, parse
+
 from gridhub.schemas.form import BadSchema, load_json
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _sentences(reader: Any, writer: Any, path: str) -> Iterator[str]:
 
 def _inner(reader: Any, writer: Any, path: str) -> Iterator[str]:
     if _fault(reader, writer):
-        yield from _sentences(reader, writer, f"{path}[].")
+        yield from _sentences(reader, writer, f"{path.removesuffix('.')}[].")
 
 
 def _field_sentences(field: Any, writer: Any, path: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fastavro
+
 from gridhub.schemas.scan import MAX_DEPTH, Scan, compile_scan
 
 MAX_SCHEMA_CHARS = 262_144
@@ -64,15 +65,15 @@ def identity(text: str) -> str:
 def form(text: str) -> Form:
     """The ready form of a record schema; BadSchema with one sentence when it is none."""
     tree = load_json(text)
-    if not isinstance(tree, dict) or tree.get("type") != "record":
+    if not isinstance(tree, dict) or tree.get("type") != "record" or not isinstance(tree.get("fields"), list):
         raise BadSchema("a message is an Avro record; this schema is none")
     named: dict[str, Any] = {}
     try:
         parsed: Any = fastavro.parse_schema(_without_logical_types(tree), named)
         walk = compile_scan(parsed, named)
+        shared = [_ready_defaults(schema, named) for schema in named.values() if schema.get("type") == "record"]
     except Exception as error:
         raise BadSchema(f"not a valid Avro schema: {error}") from error
-    shared = [_ready_defaults(schema, named) for schema in named.values() if schema.get("type") == "record"]
     return Form(parsed["name"], parsed, walk, identity(text), any(shared))
 
 
@@ -92,7 +93,13 @@ def _without_logical_types(node: Any) -> Any:
 
 
 def _ready_defaults(record: dict[str, Any], named: dict[str, Any]) -> bool:
-    """Turn JSON defaults into the values they stand for, in place; whether one of them is a list or dict."""
+    """Turn JSON defaults into the values they stand for, in place; whether one of them is a list or dict.
+
+    ValueError when two fields have one name, which fastavro lets pass.
+    """
+    names = [field["name"] for field in record["fields"]]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two fields of {record['name']} have the same name")
     shared = False
     for field in record["fields"]:
         if "default" in field:

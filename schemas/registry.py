@@ -15,6 +15,7 @@ import httpx
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.schema_registry_client import ConfigCompatibilityLevel, Schema, ServerConfig
+
 from gridhub.schemas import compat
 from gridhub.schemas.catalogue import Entry, catalogue, readers
 from gridhub.schemas.codec import MAX_BYTES, Codec, UnknownSchema
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 COMPATIBILITY = "FULL_TRANSITIVE"
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 10.0
 _UNKNOWN_FOR_S = 30.0
 _MOST_UNKNOWN = 10_000
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)

@@ -8,11 +8,12 @@ import orjson
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
 from gridhub.connectors.registry import errors
 from gridhub.connectors.registry.errors import RegistryError
 from gridhub.connectors.registry.requests import body, schema_text
-from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

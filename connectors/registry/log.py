@@ -6,26 +6,35 @@ others, reads all that they committed, and only then decides. So no two registri
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from gridhub.connectors.registry.records import Record, decode, noop_record
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError, TopicAlreadyExistsError
+from kafka.errors import (
+    InvalidProducerEpochError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    ProducerFencedError,
+    TopicAlreadyExistsError,
+)
+
+from gridhub.connectors.registry.records import Record, decode, noop_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 TOPIC = "_schemas"
 TRANSACTIONAL_ID = "gridhub-registry"
-_BLOCK_MS = 5_000
 _READ_BACK_S = 10.0
 _POLL_MS = 200
+_STOP_S = 1.0
+_WATCH_S = 2.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
-_WRITE_S = 15.0
 _TRIES = 3
 _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 
@@ -34,6 +43,10 @@ log = structlog.get_logger()
 
 class StoreDown(Exception):  # noqa: N818  # a state of the world, not a mistake
     """Kafka cannot take or confirm the write now: nothing is known to be registered, try again."""
+
+
+class _Replaced(Exception):  # noqa: N818  # caught in this file only
+    """The topic is not the one that was read before."""
 
 
 class Log(Protocol):
@@ -51,37 +64,50 @@ class Log(Protocol):
         """Whether everything that was there at the start has been applied."""
 
 
+class Fold(Protocol):
+    """What the records add up to."""
+
+    def apply(self, record: Record) -> None:
+        """Take in the next record."""
+
+    def clear(self) -> None:
+        """Forget all records: the topic was replaced by another one."""
+
+
 class MemoryLog:
     """Keeps nothing beyond the process: for tests, and for looking at the registry without Kafka."""
 
     loaded = True
 
-    def __init__(self, apply: Callable[[Record], None]) -> None:
-        self._apply = apply
+    def __init__(self, fold: Fold) -> None:
+        self._fold = fold
         self._lock = threading.Lock()
 
     def write(self, decide: Callable[[], Sequence[Record]]) -> None:
         """See Log.write."""
         with self._lock:
             for record in decide():
-                self._apply(record)
+                self._fold.apply(record)
 
 
 class KafkaLog:
-    """The topic in Kafka. `apply` runs in the reading thread, for each record in log order."""
+    """The topic in Kafka. The fold is called in the reading thread, for each record in log order."""
 
-    def __init__(self, bootstrap: str, apply: Callable[[Record], None], *, replication: int = 1) -> None:
+    def __init__(self, bootstrap: str, fold: Fold, *, replication: int = 1, write_s: float = 8.0) -> None:
         self._bootstrap = bootstrap
-        self._apply = apply
+        self._fold = fold
         self._replication = replication
+        self._write_s = write_s  # how long a write may take, in seconds
         self._partition = TopicPartition(TOPIC, 0)
         self._applied = -1  # offset of the last record applied
         self._read_on = threading.Condition()
         self._loaded = threading.Event()
         self._stopping = threading.Event()
+        self._replaced = threading.Event()
         # kafka-python waits for a commit without a limit: a thread of its own, so that requests need not
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="registry-writer")
         self._producer: KafkaProducer | None = None
+        self._topic_id: str | None = None
         self._reader = threading.Thread(target=self._read, name="registry-reader", daemon=True)
 
     @property
@@ -102,15 +128,15 @@ class KafkaLog:
         self._stopping.set()
         self._writer.submit(self._drop_producer)
         self._writer.shutdown(wait=False, cancel_futures=False)
-        self._reader.join(timeout=_READ_BACK_S)
+        self._reader.join(timeout=_STOP_S)  # a daemon: one that waits for Kafka ends with the process
 
     def write(self, decide: Callable[[], Sequence[Record]]) -> None:
-        """See Log.write; blocks until the records were read back, 15 s at most."""
+        """See Log.write; blocks until the records were read back, `write_s` at most."""
         if not self.loaded:
             raise StoreDown("the registry has not read its topic yet")
         job = self._writer.submit(self._write, decide)
         try:
-            job.result(_WRITE_S)
+            job.result(self._write_s)
         except TimeoutError as error:
             job.cancel()  # one that waits its turn is not run any more; one that runs may still succeed
             raise StoreDown("Kafka did not confirm the write in time") from error
@@ -135,25 +161,30 @@ class KafkaLog:
 
     def _take_over(self) -> None:
         """Fence other writers, then read what they committed: our own mark lies behind it."""
+        block_ms = int(self._write_s * 500)
         self._producer = KafkaProducer(
-            bootstrap_servers=self._bootstrap.split(","),
-            client_id="gridhub-registry",
+            **self._connection(),
             transactional_id=TRANSACTIONAL_ID,
             acks="all",
-            max_block_ms=_BLOCK_MS,
-            request_timeout_ms=_BLOCK_MS,
-            delivery_timeout_ms=2 * _BLOCK_MS,
-            transaction_timeout_ms=2 * _BLOCK_MS,
+            max_block_ms=block_ms,
+            request_timeout_ms=block_ms,
+            delivery_timeout_ms=2 * block_ms,
+            transaction_timeout_ms=2 * block_ms,
         )
         self._producer.init_transactions()
         self._commit([noop_record()])
 
     def _commit(self, records: Sequence[Record]) -> None:
         assert self._producer is not None
+        applied = self._applied
         self._producer.begin_transaction()
         sent = [self._producer.send(TOPIC, key=key, value=value) for key, value in (r.encode() for r in records)]
         self._producer.commit_transaction()
-        self._wait_applied(max(future.get(timeout=_READ_BACK_S).offset for future in sent))
+        last = max(future.get(timeout=_READ_BACK_S).offset for future in sent)
+        if last <= applied:
+            self._replaced.set()
+            raise StoreDown("the topic was replaced by another one; it is being read anew")
+        self._wait_applied(last)
 
     def _wait_applied(self, offset: int) -> None:
         with self._read_on:
@@ -171,49 +202,85 @@ class KafkaLog:
             try:
                 self._follow()
                 pause_s = _FIRST_PAUSE_S
+            except (_Replaced, OffsetOutOfRangeError):
+                self._begin_anew()
             except KafkaError as error:
                 log.warning("registry_read_failed", error=type(error).__name__, retry_in_s=pause_s)
                 self._stopping.wait(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
+    def _begin_anew(self) -> None:
+        """Somebody deleted the topic, and with it what it said."""
+        log.warning("registry_topic_replaced", topic=TOPIC, applied=self._applied)
+        self._loaded.clear()
+        with self._read_on:
+            self._applied = -1
+        self._fold.clear()
+        self._replaced.clear()
+
     def _follow(self) -> None:
         """Read from behind the last applied record until told to stop, or until Kafka raises."""
-        _ensure_topic(self._bootstrap, self._replication)
-        consumer = KafkaConsumer(
-            bootstrap_servers=self._bootstrap.split(","),
-            client_id="gridhub-registry",
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-        )
-        try:
-            consumer.assign([self._partition])
-            consumer.seek(self._partition, self._applied + 1)
+        with contextlib.ExitStack() as stack:
+            admin = KafkaAdminClient(**self._connection())
+            stack.callback(admin.close)
+            self._require_same_topic(admin)
+            consumer = self._consumer()
+            stack.callback(consumer.close, autocommit=False)
             end = consumer.end_offsets([self._partition])[self._partition]
+            looked_at = time.monotonic()
             while not self._stopping.is_set():
                 self._take_in(consumer.poll(timeout_ms=_POLL_MS).get(self._partition, []))
                 if not self.loaded and consumer.position(self._partition) >= end:
                     self._loaded.set()
-        finally:
-            consumer.close(autocommit=False)
+                if self._replaced.is_set() or time.monotonic() - looked_at > _WATCH_S:
+                    self._require_same_topic(admin)
+                    looked_at = time.monotonic()
+
+    def _consumer(self) -> KafkaConsumer:
+        consumer = KafkaConsumer(
+            **self._connection(),
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="none",
+        )
+        consumer.assign([self._partition])
+        consumer.seek(self._partition, self._applied + 1)
+        return consumer
+
+    def _require_same_topic(self, admin: KafkaAdminClient) -> None:
+        """See that the topic exists and is the one that was read; _Replaced when it is another one."""
+        topic_id = _topic_id(admin) or _created(admin, self._replication)
+        before, self._topic_id = self._topic_id, topic_id
+        if self._replaced.is_set() or before not in (None, topic_id):
+            raise _Replaced
+
+    def _connection(self) -> dict[str, Any]:
+        return {
+            "bootstrap_servers": self._bootstrap.split(","),
+            "client_id": "gridhub-registry",
+            "reconnect_backoff_ms": 50,
+            "reconnect_backoff_max_ms": 500,
+        }
 
     def _take_in(self, messages: Sequence[object]) -> None:
         for message in messages:
             record = decode(message.key, message.value)  # type: ignore[attr-defined]  # kafka-python is untyped
             if record is not None:
-                self._apply(record)
+                self._fold.apply(record)
             with self._read_on:
                 self._applied = message.offset  # type: ignore[attr-defined]
                 self._read_on.notify_all()
 
 
-def _ensure_topic(bootstrap: str, replication: int) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="gridhub-registry")
-    try:
-        if TOPIC not in admin.list_topics():
-            admin.create_topics([NewTopic(TOPIC, 1, replication, topic_configs={"cleanup.policy": "compact"})])
-    except TopicAlreadyExistsError:
-        log.info("registry_topic_exists", topic=TOPIC)
-    finally:
-        admin.close()
+def _topic_id(admin: KafkaAdminClient) -> str | None:
+    """Kafka's own id of the topic; None when there is no such topic."""
+    found = admin.describe_topics([TOPIC])[0]["topic_id"]
+    return None if found is None else str(found)
+
+
+def _created(admin: KafkaAdminClient, replication: int) -> str | None:
+    """The id of the topic, made now unless another registry is quicker."""
+    with contextlib.suppress(TopicAlreadyExistsError):
+        admin.create_topics([NewTopic(TOPIC, 1, replication, topic_configs={"cleanup.policy": "compact"})])
+    return _topic_id(admin)

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import orjson
-from fastapi import Request  # noqa: TC002  # FastAPI reads the annotation at run time
+from fastapi import Request  # FastAPI reads the annotation at run time
+
 from gridhub.connectors.registry import errors
 from gridhub.connectors.registry.errors import RegistryError
 from gridhub.schemas.form import MAX_SCHEMA_CHARS, BadSchema, load_json

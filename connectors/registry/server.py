@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import uvicorn
+
 from gridhub.connectors.registry.api import create_app
 from gridhub.connectors.registry.log import KafkaLog
 from gridhub.connectors.registry.store import Store
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def running_app(bootstrap: str, hosts: tuple[str, ...] = (), *, replication: int = 1) -> Iterator[FastAPI]:
     """The application with its reader at work; it answers 50001 until the topic was read for the first time."""
     subjects = Subjects()
-    log = KafkaLog(bootstrap, subjects.apply, replication=replication)
+    log = KafkaLog(bootstrap, subjects, replication=replication)
     log.start()
     try:
         yield create_app(Store(subjects, log), (*hosts, "127.0.0.1", "localhost"))

@@ -20,6 +20,14 @@ class Subjects:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
         self._versions: dict[str, dict[int, Version]] = {}
         self._ids: dict[str, int] = {}  # identity of the text -> id
         self._by_id: dict[int, list[Version]] = {}
