@@ -6,6 +6,7 @@ so that an incident itself is only read when an event joins it.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from gridhub.streams.rooms import matter
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from gridhub.streams.rooms.recall import Recall
 
 Entry = list[Any]
-_ID, _CATEGORY, _FIRST_AT, _LAST_AT, _KEYS = (
-    Matter._fields.index(name) for name in ("incident_id", "category", "first_at", "last_at", "keys")
+_ID, _CATEGORY, _FIRST_AT, _LAST_AT, _LAT, _EXACT, _KEYS = (
+    Matter._fields.index(name) for name in ("incident_id", "category", "first_at", "last_at", "lat", "exact", "keys")
 )
 
 
@@ -30,7 +31,7 @@ def best(me: Matter, key: bytes, recall: Recall) -> tuple[Entry | None, dict[str
     chosen: Entry | None = None
     parts: dict[str, float] = {}
     rules = recall.facts.matching
-    for entry in _in_time(me, recall.ledger.get(key) or [], recall):
+    for entry in _within_reach(me, recall.ledger.get(key) or [], recall):
         other = Matter(*entry)
         reach = recall.reach(me.category, other.category)
         if matter.gate(me, other, reach, rules):
@@ -41,13 +42,27 @@ def best(me: Matter, key: bytes, recall: Recall) -> tuple[Entry | None, dict[str
     return chosen, parts
 
 
-def _in_time(me: Matter, entries: list[Entry], recall: Recall) -> Iterator[Entry]:
-    """The candidates that time does not rule out: the cheap test before the others."""
-    at, own_ms = me.first_at, recall.kind(me.category).window_ms
+def _within_reach(me: Matter, entries: list[Entry], recall: Recall) -> Iterator[Entry]:
+    """The candidates that time and latitude do not rule out: the cheap tests, which leave few for the others."""
+    reaches: dict[str, tuple[float, float]] = {}
+    at = me.first_at
     for entry in entries:
-        gap_ms = max(entry[_FIRST_AT] - at, at - entry[_LAST_AT])
-        if gap_ms <= own_ms or gap_ms <= recall.kind(entry[_CATEGORY]).window_ms:
-            yield entry
+        category = entry[_CATEGORY]
+        if category not in reaches:
+            reaches[category] = _reach(me, category, recall)
+        window_ms, degrees = reaches[category]
+        if entry[_FIRST_AT] - at > window_ms or at - entry[_LAST_AT] > window_ms:
+            continue
+        if me.exact and entry[_EXACT] and me.lat is not None and abs(me.lat - (entry[_LAT] or 0)) > degrees:
+            continue
+        yield entry
+
+
+def _reach(me: Matter, category: str, recall: Recall) -> tuple[float, float]:
+    """The longest gap in ms and in degrees of latitude at which the two categories can still be one matter."""
+    reach = recall.reach(me.category, category)
+    most_m = math.inf if reach.wide else reach.radius_m * recall.facts.matching.key_reach
+    return reach.window_ms, most_m / matter.METRES_PER_DEGREE
 
 
 def widen(entry: Entry, me: Matter, key: bytes, recall: Recall) -> None:

@@ -11,7 +11,7 @@ from rapidfuzz import fuzz
 if TYPE_CHECKING:
     from gridhub.streams.matching import Matching
 
-_METRES_PER_DEGREE = 111_195.0
+METRES_PER_DEGREE = 111_195.0
 _CITY_DIGITS, _STREET_DIGITS, _COMMUNITY_DIGITS = 6, 9, 12
 _GRID_DIGITS = 15
 
@@ -95,7 +95,7 @@ def distance_m(event: Matter, other: Matter) -> float:
     if event.lon is None or event.lat is None or other.lon is None or other.lat is None:
         return float("inf")
     east = (event.lon - other.lon) * cos(radians(event.lat))
-    return hypot(east, event.lat - other.lat) * _METRES_PER_DEGREE
+    return hypot(east, event.lat - other.lat) * METRES_PER_DEGREE
 
 
 def _near(event: Matter, other: Matter, radius_m: float) -> bool:
