@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Any
 
 import yaml
 
 
+_BOOL = "tag:yaml.org,2002:bool"
+
+
 class _StrictLoader(yaml.SafeLoader):
     """YAML where a key that stands twice is an error, and aliases (which can grow without bound) are not read."""
+
+    # YAML 1.1 reads no, on and y as truth values; a field or a code may be called so. Only true and false are (YAML 1.2).
+    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML looks it up on the class
+        sign: [(tag, pattern) for tag, pattern in entries if tag != _BOOL]
+        for sign, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -17,10 +28,13 @@ class _StrictLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002  # PyYAML's signature
-        keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
-        if twice := next((key for key in keys if keys.count(key) > 1), None):
-            raise yaml.MarkedYAMLError(problem=f"the key {twice} stands there twice", problem_mark=node.start_mark)
+        counts = Counter(key.value for key, _ in node.value if isinstance(key.value, str))
+        if counts and (most := counts.most_common(1)[0])[1] > 1:
+            raise yaml.MarkedYAMLError(problem=f"the key {most[0]} stands there twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+_StrictLoader.add_implicit_resolver(_BOOL, re.compile("^(?:true|false)$"), list("tf"))
 
 
 def strict_yaml(content: bytes, place: str) -> Any:

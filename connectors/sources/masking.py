@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "＊＊＊"
+_FULL_WIDTH = str.maketrans("０１２３４５６７８９＠－", "0123456789@-")
 
 _SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔"
@@ -43,7 +44,7 @@ _CUED = re.compile(rf"({_CUES})[为是叫:：]?\s?{_NAME}")
 _MAILS = re.compile(_MAIL)
 _DIGITS = re.compile(r"\d[\d -]{5}")
 # One quick look decides whether the slower expressions are needed at all: most texts hold nothing personal.
-_SUSPECT = re.compile(rf"\d[\d -]{{5}}|@|(?:{_CUES})")
+_SUSPECT = re.compile(rf"\d[\d －-]{{5}}|[@＠]|(?:{_CUES})")
 
 
 def masked(text: str, personal: Iterable[str] = ()) -> str:
@@ -53,6 +54,7 @@ def masked(text: str, personal: Iterable[str] = ()) -> str:
             text = text.replace(value, MASK)
     if not _SUSPECT.search(text):
         return text
+    text = text.translate(_FULL_WIDTH)
     if _DIGITS.search(text):
         text = _WITH_DIGITS.sub(MASK, text)
     if "@" in text:
