@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from gridhub.connectors.broker import Broker, free_port
 
 if TYPE_CHECKING:
