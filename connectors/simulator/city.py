@@ -31,7 +31,7 @@ from gridhub.connectors.simulator.kinds import (
 from gridhub.connectors.simulator.land import Land
 from gridhub.connectors.simulator.matters import Matter, Planner
 from gridhub.connectors.simulator.message import Message, Truth
-from gridhub.connectors.simulator.neighbours import pair
+from gridhub.connectors.simulator.neighbours import indistinct, pair
 from gridhub.connectors.simulator.rates import FAULTS, RATES, Fault
 from gridhub.connectors.simulator.report import Report, Told
 from gridhub.connectors.simulator.rhythm import HOURS, Clock, hour_of
@@ -49,6 +49,8 @@ MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 EVENTS_PER_DAY = 20_000
 _LEAST_DAYS, _MOST_DAYS = 1.0, 25.0
 _LATE_H = (0.5, 6.0)
+_LIVE_LATE_H = (0.01, 0.1)  # in an endless run, so that what waits stays bounded
+_LIVE_SPREAD_MS = 3 * MINUTE_MS
 _MOST_WAITING = 50_000
 _TELL: dict[str, Callable[[Report, Land, Random], Told]] = {
     POLICE: police.tell, POWER: power.tell, WEATHER: weather.tell, FOOD: food.tell, SOCIAL: social.tell,
@@ -108,14 +110,16 @@ class _Run:
         self.storm_every = EVENTS_PER_STORM[scenario]
         self.next_storm = self.rng.randint(1, self.storm_every)
         self.waiting: list[tuple[int, int, Message]] = []
-        self.made = self.happened = 0
+        self.made = self.happened = self.now = 0
+        if end_ms is None:
+            self.planner.longest_spread_ms = _LIVE_SPREAD_MS
         self.seq = itertools.count()
         self.turn = itertools.count()
 
     def messages(self, clock: Callable[[int], int], most: int | None) -> Iterator[Message]:
         """What is due, in order of publishing; once enough is made, all that waits."""
         while most is None or self.made < most:
-            now = clock(self.made)
+            now = self.now = clock(self.made)
             yield from self._due(now)
             self._happen(now)
             self.planner.ground.prune(now - 2 * DAY_MS)
@@ -138,8 +142,8 @@ class _Run:
         elif self.made >= self.next_storm:
             self.next_storm += self.storm_every
             self._storm(now)
-        elif draw > 1 - RATES.neighbour:
-            for matter in pair(self.planner, now):
+        elif draw > 1 - RATES.neighbour - RATES.indistinct:
+            for matter in pair(self.planner, now) if draw > 1 - RATES.neighbour else indistinct(self.planner, now):
                 self._tell(matter)
         else:
             self._one(self._kind(now), now)
@@ -196,12 +200,12 @@ class _Run:
         self._wait(at_ms + later + 1, self._message(replace(told, record=record), again))
 
     def _hours(self) -> int:
-        """How late, in ms; in an endless run only minutes, so that what waits stays bounded."""
-        low, high = _LATE_H if self.end_ms is not None else (0.01, 0.1)
+        """How late, in ms."""
+        low, high = _LATE_H if self.end_ms is not None else _LIVE_LATE_H
         return int(self.rng.uniform(low, high) * HOUR_MS)
 
     def _wait(self, at_ms: int, message: Message) -> None:
-        if self.end_ms is None and len(self.waiting) >= _MOST_WAITING:
+        if self.end_ms is None and at_ms > self.now and len(self.waiting) >= _MOST_WAITING:
             return
         self.made += 1
         heapq.heappush(self.waiting, (at_ms, next(self.turn), message))

@@ -75,6 +75,11 @@ class Land:
         angle = rng.random() * math.tau
         return spot.lon + away * math.cos(angle) / COS_LAT, spot.lat + away * math.sin(angle)
 
+    def widest(self, code: str) -> str:
+        """The widest place of the same land: a district of one street and that street are one and the same."""
+        parent = code[:9] if len(code) == 12 else code[:6] if len(code) == 9 else ""
+        return self.widest(parent) if parent and len(self.catalogue.children(parent)) == 1 else code
+
     def mca(self, code: str) -> str | None:
         """The code of a street or community as the Ministry of Civil Affairs writes it; None where it has none."""
         street = self.mca_streets.get(code[:9])

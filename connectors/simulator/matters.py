@@ -46,6 +46,7 @@ class Planner:
         self._categories = categories
         self._departments = frozenset(departments)
         self._serial = serial
+        self.longest_spread_ms = _LONGEST_SPREAD_MS
         self._matters = 0
         self._radius_m: dict[str, float] = {}
         for kind in KINDS:
@@ -115,7 +116,7 @@ class Planner:
         return found
 
     def _spread_ms(self, kind: Kind) -> int:
-        return min(int(self.window_ms(kind) * _SPREAD), _LONGEST_SPREAD_MS)
+        return min(int(self.window_ms(kind) * _SPREAD), self.longest_spread_ms)
 
     def _times(self, kind: Kind, at_ms: int, count: int) -> list[int]:
         """When each report happened, whole seconds: several departments write no milliseconds."""
@@ -162,15 +163,15 @@ class Planner:
             return (rng.choice(tuple(land.feeders)),), "codes"
         form = rng.choice(_WIDE_FORMS)
         street = rng.choice(land.streets)
-        if form == "polygon" and land.outline(street):
-            return (street,), "polygon"
+        if form == "polygon" and land.outline(land.widest(street)):
+            return (land.widest(street),), "polygon"
         if form == "circle":
             return (land.grid(rng),), "circle"
         if form == "community":
-            return (rng.choice(land.communities),), "codes"
-        if form == "streets":
-            inside = land.catalogue.children(street[:6])
-            return tuple(sorted(rng.sample(inside, min(2, len(inside) - 1) or 1))), "codes"
+            return (land.widest(rng.choice(land.communities)),), "codes"
+        inside = land.catalogue.children(street[:6])
+        if form == "streets" and len(inside) > 2:
+            return tuple(map(land.widest, sorted(rng.sample(inside, 2)))), "codes"
         return (street[:6],), "codes"
 
     def _wide_told(self, kind: Kind, codes: tuple[str, ...], form: str, at_ms: int) -> Matter:

@@ -28,6 +28,16 @@ def pair(planner: Planner, at_ms: int) -> list[Matter]:
     return way(planner, at_ms)
 
 
+def indistinct(planner: Planner, at_ms: int) -> list[Matter]:
+    """Two matters of one kind in one grid within minutes, with nothing in the reports that tells them apart."""
+    kind = _short_kind(planner)
+    spot = _ground(planner, kind, at_ms) if kind else None
+    if kind is None or spot is None:
+        return []
+    soon = at_ms + planner.rng.randint(60, 900) * 1000
+    return [planner.told(kind, spot, "", at_ms), planner.told(kind, spot, "", soon)]
+
+
 def _other_transformer(planner: Planner, at_ms: int) -> list[Matter]:
     """Two outages in one grid within the hour, each reported by its own transformer."""
     spot = _ground(planner, _OUTAGE, at_ms)

@@ -9,13 +9,14 @@ from gridhub.streams.records import Reason
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Chances between 0 and 1. The first four are of each told report, `neighbour` is of each matter."""
+    """Chances between 0 and 1. The first four are of each told report, the last two of each matter."""
 
     redelivered: float = 0.05  # the same bytes and key once more, soon or hours later
     restated: float = 0.03  # power only: the same event number in a new message with other bytes
     late: float = 0.02  # published hours after it happened
     second_late: float = 0.3  # of redeliveries: hours later and not at once
-    neighbour: float = 0.06  # a distinct matter of the same group, close in place or time
+    neighbour: float = 0.06  # a distinct matter of the same group, close in place or time, with a sign that it is another
+    indistinct: float = 0.004  # the same without any sign: what nobody could tell apart, so no hub's precision is 1
 
 
 @dataclass(frozen=True, slots=True)
