@@ -51,14 +51,26 @@ def _make_topics(admin: KafkaAdminClient, wanted: Iterable[Topic], settings: Set
     for topic in wanted:
         if topic.name not in existing:
             _make(admin, topic, settings)
-    names = [topic.name for topic in wanted]
-    for found in admin.describe_topics(names):
-        count, name = len(found["partitions"]), found.get("topic") or found.get("name")
+    for name, count in _partition_counts(admin, [topic.name for topic in wanted]).items():
         if count != settings.partitions:
             raise ProvisionError(
                 f"Topic {name} has {count} partitions, the setting GRIDHUB_PARTITIONS says {settings.partitions}. "
                 f"Set GRIDHUB_PARTITIONS={count}; partitions cannot be changed while there is state."
             )
+
+
+def _partition_counts(admin: KafkaAdminClient, names: list[str], wait_s: float = 30.0) -> dict[str, int]:
+    """Partitions of each topic; a new topic shows none until every broker has heard of it."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        counts = {str(found["name"]): len(found["partitions"]) for found in admin.describe_topics(names)}
+        if all(counts.get(name) for name in names):
+            return counts
+        if time.monotonic() > deadline:
+            raise ProvisionError(
+                f"Kafka did not make {min(n for n in names if not counts.get(n))} within {wait_s:.0f} s."
+            )
+        time.sleep(0.1)
 
 
 def _make(admin: KafkaAdminClient, topic: Topic, settings: Settings) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from rich.console import Console
+from rich.table import Table
+
 from gridhub.connectors.demo.check_compare import compare
 from gridhub.connectors.demo.check_drain import Lag, wait_drained
 from gridhub.connectors.demo.check_kafka import read_findings
 from gridhub.connectors.demo.check_memory import check_memory
 from gridhub.connectors.demo.check_report import Department, Pairs, Report, WrongReason
 from gridhub.connectors.simulator.message import truth_of
-from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +30,7 @@ __all__ = [
 _HEADER = ("department", "produced", "admitted", "refused", "duplicates", "wrong")
 
 
-def check(
-    bootstrap: str, codec: Codec, truth: Path, on_progress: Callable[[str, int], None] | None = None
-) -> Report:
+def check(bootstrap: str, codec: Codec, truth: Path, on_progress: Callable[[str, int], None] | None = None) -> Report:
     """The report on the messages of a truth file, from what the hub has published by now.
 
     Wait for the hub first (`wait_drained`): what it has not come to yet counts as lost. OSError and ValueError for a

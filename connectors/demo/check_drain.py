@@ -24,7 +24,10 @@ class Lag(NamedTuple):
 
 
 def wait_drained(
-    bootstrap: str, group: str, topics: Sequence[str], timeout_s: float,
+    bootstrap: str,
+    group: str,
+    topics: Sequence[str],
+    timeout_s: float,
     on_progress: Callable[[list[Lag]], None] | None = None,
 ) -> bool:
     """Wait until the group has committed all that is committed in these topics; False when the time is over first.

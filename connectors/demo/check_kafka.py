@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
 from gridhub.connectors.demo.check_findings import Findings, Position
 from gridhub.schemas.codec import Decoded
 from gridhub.streams import topics

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridhub.connectors.demo.chaos import Chaos, Wishes
-from gridhub.connectors.demo.check import Report, check, wait_drained
+from gridhub.connectors.demo.check import Lag, Report, check, show_departments, wait_drained
 from gridhub.connectors.demo.show import Bar, say
 from gridhub.connectors.demo.town import DemoError, Town, clean_folder, make_town
 from gridhub.connectors.simulator.city import City as SimulatedCity
-from gridhub.connectors.simulator.publish import publish
+from gridhub.connectors.simulator.publisher import publish
 from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Codec
 from gridhub.schemas.registry import connect, load_codec
@@ -52,7 +52,7 @@ def demo(order: Order, chosen: Settings) -> int:
         _tell_addresses(town)
         simulated = SimulatedCity(city.catalogue, city.departments, order.seed)
         if order.events is None:
-            _for_ever(order, town, simulated, codec, folder)
+            _for_ever(order, town, simulated, codec)
         else:
             report = _bounded(order, order.events, town, simulated, codec, folder)
     finally:
@@ -79,23 +79,27 @@ def _bounded(order: Order, events: int, town: Town, city: SimulatedCity, codec: 
     seconds = time.monotonic() - started
     say("Checking every event against the simulator's truth …")
     report = check(town.settings.bootstrap, codec, truth)
-    report.timed(seconds)
+    report.seconds = seconds
     return report
 
 
 def _drain(town: Town, city: SimulatedCity) -> None:
-    names = [*(d.topic.name for d in city.departments), topics.LOCATED.name, topics.STATUS.name]
-    with Bar("Working", 1) as bar:
+    names = [*city.topics.values(), topics.STATUS.name, topics.LOCATED.name]
+    most = 1
+    with Bar("Working it off", most) as bar:
 
-        def on_progress(left: int, total: int) -> None:
+        def on_progress(lags: list[Lag]) -> None:
+            nonlocal most
             town.check()
-            bar.total = total
-            bar.at(total - left)
+            left = sum(lag.offsets for lag in lags)
+            most = max(most, left)
+            bar.at(most - left, most)
 
-        wait_drained(town.settings.bootstrap, town.settings.group, names, DRAIN_S, on_progress)
+        if not wait_drained(town.settings.bootstrap, town.settings.group, names, DRAIN_S, on_progress):
+            raise DemoError(f"The workers did not work everything off within {DRAIN_S:.0f} s; see {town.logs}.")
 
 
-def _for_ever(order: Order, town: Town, city: SimulatedCity, codec: Codec, folder: Path) -> None:
+def _for_ever(order: Order, town: Town, city: SimulatedCity, codec: Codec) -> None:
     rate = order.rate or 20.0
     say(f"Publishing {rate:g} events a second. Stop with Ctrl-C.")
     told_at = time.monotonic()
@@ -109,7 +113,7 @@ def _for_ever(order: Order, town: Town, city: SimulatedCity, codec: Codec, folde
 
     messages = city.live(order.seed, lambda: time.time_ns() // 1_000_000, order.scenario)
     try:
-        publish(messages, town.settings.bootstrap, codec, folder / "truth.jsonl", rate, on_progress)
+        publish(messages, town.settings.bootstrap, codec, None, rate, on_progress)
     except KeyboardInterrupt:
         say("Stopping …")
 
@@ -153,7 +157,7 @@ def _tell_addresses(town: Town) -> None:
 
 
 def _tell(report: Report) -> int:
-    say(report.table())
+    show_departments(report.by_department())
     problems = report.problems()
     for problem in problems:
         say(f"WRONG: {problem}")

@@ -44,10 +44,11 @@ class Bar:
         if self._rich is not None:
             self._rich.stop()
 
-    def at(self, done: int) -> None:
-        """Show how far it is."""
+    def at(self, done: int, total: int | None = None) -> None:
+        """Show how far it is, and of how much where that has changed."""
+        self.total = total or self.total
         if self._rich is not None:
-            self._rich.update(self._task, completed=done)
+            self._rich.update(self._task, completed=done, total=self.total)
         elif time.monotonic() - self._told_at > PLAIN_EVERY_S:
             self._told_at = time.monotonic()
             say(f"{self.title}: {done} of {self.total}")
