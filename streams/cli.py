@@ -19,7 +19,7 @@ COMMANDS = {
     "locate": ("gridhub.streams.place.cli:locate", "Find places on the grid."),
     "explain": ("gridhub.streams.explain_cli:explain", "Tell an event's whole story."),
     "journal": ("gridhub.streams.explain_cli:journal", "Check the journal's hash chains."),
-    "department": ("gridhub.connectors.sources.cli:department", "List departments, check a department's files."),
+    "department": ("gridhub.connectors.sources.cli:group", "List departments, check a department's files."),
     "route": ("gridhub.streams.routing_cli:route", "Try the routing tree."),
     "settings": ("gridhub.streams.run_cli:settings_table", "Show every setting and its value."),
 }

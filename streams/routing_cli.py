@@ -22,7 +22,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group("route")
 def route() -> None:
-    """Try and check the rules that decide who gets which task."""
+    """Try and check the rules that decide who gets which task.
+
+    Example: gridhub route test --category fire --code 420202005001001
+    """
 
 
 @route.command("check")
