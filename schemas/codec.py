@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import fastavro
 from fastavro.validation import validate
 
-from gridhub.schemas.form import BadSchema, Form, form
-from gridhub.schemas.scan import MAX_ITEMS, Allowance, Malformed, scan
+from gridhub.schemas.form import BadSchema, Form, deeper_than, form
+from gridhub.schemas.scan import MAX_DEPTH, MAX_ITEMS, Allowance, Malformed, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -117,10 +117,13 @@ class Codec:
         """
         schema_id = self.ids[subject]
         ready = self._forms[schema_id]
+        if ready.recursive and deeper_than(record, 2 * MAX_DEPTH):
+            raise BadRecord(f"{ready.name}: nested too deeply", schema_id)  # the libraries would run out of stack
+        if not _valid(record, ready.parsed):
+            raise BadRecord(_misfit(ready, record), schema_id)
         out = BytesIO()
         out.write(_HEADER.pack(_MAGIC, schema_id))
         try:
-            validate(record, ready.parsed)  # the writer itself would write 1 for 1.5, and true for "no"
             fastavro.schemaless_writer(out, ready.parsed, record, strict_allow_default=True)
         except Exception as error:  # fastavro raises whatever the wrong value provokes
             raise BadRecord(_misfit(ready, record), schema_id) from error
@@ -202,8 +205,12 @@ def _misfit(ready: Form, record: Any) -> str:
 
 
 def _fits(value: Any, kind: Any, parsed: dict[str, Any]) -> bool:
-    whole = parsed | {"name": "Whole", "fields": [{"name": "value", "type": kind}]}
+    return _valid({"value": value}, parsed | {"name": "Whole", "fields": [{"name": "value", "type": kind}]})
+
+
+def _valid(record: Any, parsed: dict[str, Any]) -> bool:
+    """Whether each value has its field's type; the writer itself would write 1 for 1.5, and true for "no"."""
     try:
-        return bool(validate({"value": value}, whole, raise_errors=False))
+        return bool(validate(record, parsed, raise_errors=False))
     except Exception:  # noqa: BLE001  # any failure to judge the value means that it does not fit
         return False

@@ -26,6 +26,7 @@ class Form:
     parsed: dict[str, Any]
     walk: Scan
     identity: str
+    recursive: bool  # a record that can hold itself: values may be nested without end
     shared_defaults: bool  # a default is a list or dict, which fastavro would hand out shared between records
 
 
@@ -37,12 +38,13 @@ def load_json(text: str) -> Any:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadSchema("the schema is not JSON") from error
-    if _deeper_than(tree, MAX_DEPTH):
+    if deeper_than(tree, MAX_DEPTH):
         raise BadSchema(f"the schema is nested more than {MAX_DEPTH} deep")
     return tree
 
 
-def _deeper_than(tree: Any, limit: int) -> bool:
+def deeper_than(tree: Any, limit: int) -> bool:
+    """Whether dicts and lists are nested more than `limit` deep; looks without recursion."""
     level = [tree]
     for _ in range(limit):
         level = [child for node in level for child in _children(node)]
@@ -74,7 +76,7 @@ def form(text: str) -> Form:
         shared = [_ready_defaults(schema, named) for schema in named.values() if schema.get("type") == "record"]
     except Exception as error:
         raise BadSchema(f"not a valid Avro schema: {error}") from error
-    return Form(parsed["name"], parsed, walk, identity(text), any(shared))
+    return Form(parsed["name"], parsed, walk, identity(text), _recursive(parsed, named), any(shared))
 
 
 def _without_logical_types(node: Any) -> Any:
@@ -106,6 +108,18 @@ def _ready_defaults(record: dict[str, Any], named: dict[str, Any]) -> bool:
             field["default"] = _default(field["type"], field["default"], named)
             shared = shared or isinstance(field["default"], (list, dict))
     return shared
+
+
+def _recursive(schema: Any, named: dict[str, Any], above: tuple[str, ...] = ()) -> bool:
+    """Whether a named type occurs within itself; a type named twice side by side does not count."""
+    if isinstance(schema, str):
+        return schema in above or (schema in named and _recursive(named[schema], named, above))
+    if isinstance(schema, list):
+        return any(_recursive(branch, named, above) for branch in schema)
+    if schema["type"] in ("record", "error"):
+        within = (*above, schema["name"])
+        return any(_recursive(field["type"], named, within) for field in schema["fields"])
+    return any(_recursive(schema[key], named, above) for key in ("type", "items", "values") if key in schema)
 
 
 def _default(kind: Any, value: Any, named: dict[str, Any]) -> Any:

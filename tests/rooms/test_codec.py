@@ -136,6 +136,15 @@ class TestRefusals:
             with pytest.raises(BadRecord, match="nested too deeply"):
                 codec.decode(frame(1, b"\x02" * levels + b"\x00"))
 
+    def test_deep_records_are_refused_when_written(self):
+        """A value nested far too deeply is refused before a library recurses into it."""
+        codec = codec_of(record(field("next", ["null", "city.R"], default=None)))
+        deep: dict = {}
+        for _ in range(200_000):
+            deep = {"next": deep}
+        with pytest.raises(BadRecord, match="nested too deeply"):
+            codec.encode("v1", deep)
+
     def test_siblings_are_not_depth(self):
         """The limit is on nesting: a long list of records is not deep."""
         inner = {"type": "record", "name": "city.I", "fields": [field("n", "int")]}
