@@ -61,10 +61,15 @@ def new_task(item: Assignment, incident: Row, facts: OutboundFacts, now_ms: int)
     """The first version of a task: Task.avsc, `workers` (who had a hand in it), `span_ms` (its first time)."""
     title, text = incident["told"][item.category]
     limits = _limits(item.rule, incident["severity"], facts, now_ms)
-    return _place(incident) | {
+    return {
         "task_id": task_id(incident["incident_id"], item.action, item.recipient),
         "incident_id": incident["incident_id"],
         "version": 1,
+        "area": incident["area"],
+        "grid_ids": incident["grid_ids"],
+        "place_name": incident["place_name"],
+        "lon": incident["lon"],
+        "lat": incident["lat"],
         "category": item.category,
         "severity": incident["severity"],
         "status": incident["status"],
@@ -89,10 +94,6 @@ def new_task(item: Assignment, incident: Row, facts: OutboundFacts, now_ms: int)
         "workers": [],
         "span_ms": None if limits[1] is None else limits[1] - now_ms,
     }
-
-
-def _place(incident: Row) -> Row:
-    return {name: incident[name] for name in ("area", "grid_ids", "place_name", "lon", "lat")}
 
 
 def _text(text: str, left_out: int) -> str:

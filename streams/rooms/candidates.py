@@ -71,17 +71,21 @@ def widen(entry: Entry, me: Matter, key: bytes, recall: Recall) -> None:
     after = list(entry)
     after[_FIRST_AT], after[_LAST_AT] = min(entry[_FIRST_AT], me.first_at), max(entry[_LAST_AT], me.last_at)
     after[_KEYS] = union(entry[_KEYS], me.keys)[:MOST_SUBJECT_KEYS]
-    recall.ledger.put(key, [*(other for other in entries if other is not entry), after])
+    recall.ledger.put(key, [other for other in entries if other is not entry] + [after])
 
 
 def add(me: Matter, key: bytes, recall: Recall) -> None:
-    """Put a new incident among the candidates; drop those that even a late event cannot join any more."""
-    entries = [*(recall.ledger.get(key) or []), list(me)]
+    """Put a new incident among the candidates; drop those that even a late event cannot join any more.
+
+    Only the head of the list is looked at: it was touched longest ago, so what is past its time gathers there.
+    """
+    entries = recall.ledger.get(key) or []
     rules = recall.facts.matching
-    newest = max(entry[_LAST_AT] for entry in entries)
-    oldest = newest - rules.lateness_s * 1000
-    kept = [entry for entry in entries if entry[_LAST_AT] >= oldest - recall.kind(entry[_CATEGORY]).window_ms]
-    recall.ledger.put(key, kept[-rules.candidates :])
+    oldest = me.last_at - rules.lateness_s * 1000
+    past = 0
+    while past < len(entries) and entries[past][_LAST_AT] + recall.kind(entries[past][_CATEGORY]).window_ms < oldest:
+        past += 1
+    recall.ledger.put(key, [*entries[past:], list(me)][-rules.candidates :])
 
 
 def forget(incident: Row, ledger: Ledger) -> None:
