@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastavro.validation import validate
+
 from gridhub.connectors.sources.departments import Department, DepartmentError, Departments, load_department
 
 if TYPE_CHECKING:

@@ -156,7 +156,7 @@ class Compiler:
             if form not in {"", "time"}:
                 raise FieldError(f"{{{asked}}}: the only form is |time")
             getter = self.read.one(path, self.read.key)
-            return _moment(getter) if form else getter
+            return (lambda record: written(getter(record))) if form else getter
 
         self.read.key = "title"
         title = template(self.mapping.title, hole)
@@ -218,11 +218,3 @@ def _plain(value: Any) -> Any:
 def _is_key(word: str, prefix: str) -> bool:
     """Keys that the record words itself must be kind:value, and must not carry a phone or identity number."""
     return bool(prefix) or (":" in word and masked(word) == word)
-
-
-def _moment(getter: Getter) -> Getter:
-    def moment(record: Record) -> str | None:
-        ms = milliseconds(getter(record), "epoch_ms")
-        return None if ms is None else written(ms)
-
-    return moment

@@ -8,6 +8,8 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from gridhub.connectors.sources.compiled import Compiler
 from gridhub.connectors.sources.fields import FieldError, Record, Schema
 from gridhub.connectors.sources.mapping import Mapping
@@ -15,7 +17,6 @@ from gridhub.schemas.form import BadSchema, form
 from gridhub.streams.categories import Categories
 from gridhub.streams.strictyaml import strict_yaml
 from gridhub.streams.topics import Topic, department_topic
-from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Generic, Literal, TypeVar
 
-from gridhub.streams.place.coordinates import CRS_NAMES
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,6 +17,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from gridhub.streams.place.coordinates import CRS_NAMES
 
 CODE = re.compile(r"[a-z][a-z0-9]{0,19}(-[a-z0-9]{1,20}){0,3}")
 Status = Literal["actual", "exercise", "test"]

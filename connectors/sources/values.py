@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import orjson
+
 from gridhub.connectors.sources.fields import FieldError, Getter, Record, text
 
 if TYPE_CHECKING:
@@ -76,10 +77,14 @@ def _of(moment: datetime) -> int:
         raise WrongValueError("the time is beyond the calendar") from error
 
 
-def written(ms: int) -> str:
-    """A time for people, in Beijing: 9月20日14:03."""
-    moment = EPOCH + timedelta(milliseconds=ms + _BEIJING_AHEAD_MS)
-    return f"{moment.month}月{moment.day}日{moment.hour:02d}:{moment.minute:02d}"
+def written(value: Any) -> str | None:
+    """A time in a text for people, in Beijing: 9月20日14:03. None for what is no time: a text does without it."""
+    try:
+        ms = milliseconds(value, "epoch_ms")
+        moment = None if ms is None else EPOCH + timedelta(milliseconds=ms + _BEIJING_AHEAD_MS)
+    except (WrongValueError, OverflowError):
+        return None
+    return f"{moment.month}月{moment.day}日{moment.hour:02d}:{moment.minute:02d}" if moment else None
 
 
 def template(words: str, getter: Callable[[str], Getter]) -> Callable[[Record], str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+
 from gridhub.connectors.sources.values import WrongValueError
 from gridhub.streams.records import EVENT, REFUSAL, Reason, Split, table
 from gridhub.streams.topics import department_of

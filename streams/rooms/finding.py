@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
+
 from gridhub.streams.place import coordinates
 from gridhub.streams.place.answer import CITY, Answer, Cover, Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from gridhub.streams.place.catalogue import Catalogue
     from numpy.typing import NDArray
+
+    from gridhub.streams.place.catalogue import Catalogue
 
     Floats = NDArray[np.float64]
 

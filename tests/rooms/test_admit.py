@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from gridhub.connectors.sources.departments import Departments
 from gridhub.schemas.codec import Decoded
 from gridhub.schemas.registry import local_codec
@@ -135,8 +136,13 @@ def test_times_at_the_limits_are_admitted(facts: InboundFacts) -> None:
 def test_an_approval_is_valid_from_its_first_to_its_last_day(facts: InboundFacts) -> None:
     """A rule admits on its days in Beijing time and not a millisecond longer."""
     rule = AdmissionRule(
-        id="t-1", department="power", types=("9001",), legal_basis="x", approver="y",
-        valid_from="2026-11-21", valid_until="2026-11-21",
+        id="t-1",
+        department="power",
+        types=("9001",),
+        legal_basis="x",
+        approver="y",
+        valid_from="2026-11-21",
+        valid_until="2026-11-21",
     )
     approved = replace(facts, admissions=facts.admissions.plus(rule))
     first_ms = 1_795_190_400_000  # 2026-11-21T00:00+08:00
@@ -212,12 +218,14 @@ def test_a_generic_event_must_name_its_own_department(
     docs = Path(__file__).parents[2] / "docs" / "departments.md"
     (place / "department.yaml").write_text(docs.read_text("utf-8").split("```yaml\n")[1].split("```")[0], "utf-8")
     rule = AdmissionRule(
-        id="t-2", department="urban-management", categories=("exposed_garbage",), legal_basis="x", approver="y",
+        id="t-2",
+        department="urban-management",
+        categories=("exposed_garbage",),
+        legal_basis="x",
+        approver="y",
         valid_from="2020-01-01",
     )
-    extended = replace(
-        facts, departments=Departments.load(None, [tmp_path]), admissions=facts.admissions.plus(rule)
-    )
+    extended = replace(facts, departments=Departments.load(None, [tmp_path]), admissions=facts.admissions.plus(rule))
     value = CODEC.encode("gridhub.dept.GenericEvent", example("GenericEvent", "by-code") | {"source": source})
     row = one(admit(raw((GENERIC_TOPIC, value)), extended, NOW_MS))
     assert row.get("reason") == reason

@@ -11,6 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from gridhub.connectors.sources.departments import Departments
 from gridhub.schemas.registry import local_codec
 from gridhub.streams.admissions import AdmissionRule, Admissions
@@ -18,21 +21,26 @@ from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.records import EVENT, LOCATED, RAW, REFUSAL, Reason, Split, table
 from gridhub.streams.rooms.admit import InboundFacts, Limits, admit
 from gridhub.streams.rooms.normalise import normalise
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 NOW_MS = 1_795_200_000_000
 CODEC = local_codec()
 ROOT = files("gridhub.schemas")
 RECORDS = (
-    "PoliceCall", "SocialSecurityNotice", "FamilyPlanningVisit", "PowerEvent", "WeatherWarning", "FoodDrugCase",
+    "PoliceCall",
+    "SocialSecurityNotice",
+    "FamilyPlanningVisit",
+    "PowerEvent",
+    "WeatherWarning",
+    "FoodDrugCase",
     "GenericEvent",
 )
 SCHEMAS = {name: json.loads((ROOT / "avsc" / "dept" / f"{name}.avsc").read_text("utf-8")) for name in RECORDS}
 EXAMPLES = {
     name: [json.loads(path.read_text("utf-8")) for path in (ROOT / "examples" / name).iterdir()] for name in RECORDS
 }
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+RELAXED = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +51,12 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> InboundFacts:
     docs = Path(__file__).parents[2] / "docs" / "departments.md"
     (place / "department.yaml").write_text(docs.read_text("utf-8").split("```yaml\n")[1].split("```")[0], "utf-8")
     rule = AdmissionRule(
-        id="t-1", department="urban-management", categories=("exposed_garbage", "manhole_cover"), legal_basis="x",
-        approver="y", valid_from="2020-01-01",
+        id="t-1",
+        department="urban-management",
+        categories=("exposed_garbage", "manhole_cover"),
+        legal_basis="x",
+        approver="y",
+        valid_from="2020-01-01",
     )
     limits = Limits(future_tolerance_s=1e12, max_age_s=1e12)
     departments = Departments.load(None, [place])
@@ -52,17 +64,50 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> InboundFacts:
 
 
 TOPICS = {
-    "PoliceCall": "public-security", "SocialSecurityNotice": "social-security", "FamilyPlanningVisit": "family-planning",
-    "PowerEvent": "power", "WeatherWarning": "meteorology", "FoodDrugCase": "food-drug", "GenericEvent": "urban-management",
+    "PoliceCall": "public-security",
+    "SocialSecurityNotice": "social-security",
+    "FamilyPlanningVisit": "family-planning",
+    "PowerEvent": "power",
+    "WeatherWarning": "meteorology",
+    "FoodDrugCase": "food-drug",
+    "GenericEvent": "urban-management",
 }
 WORDS = st.one_of(
     st.text(max_size=30),
-    st.sampled_from([
-        "420202005001", "420202005", "420281107000", "TQ00000001", "JWQ4202020015", "JY14202020000495", "SB000015", "",
-        "黄石市黄石港区", "湖北省黄石市阳新县兴国镇龙港路1号", "武汉市黄石路1号", "黄石大道242号", "2026-11-20 14:03:22",
-        "20261120140322", "20269920", "30.2,115.0 10", "30.2,115 30.3,115 30.3,115.1 30.2,115", "nan,nan 1", "WGS84", "mca",
-        "GCJ02", "BD09", "EPSG:4547", "02", "1001", "RZYQ", "CJ01", "040101", "暴露垃圾", "urban-management",
-    ]),
+    st.sampled_from(
+        [
+            "420202005001",
+            "420202005",
+            "420281107000",
+            "TQ00000001",
+            "JWQ4202020015",
+            "JY14202020000495",
+            "SB000015",
+            "",
+            "黄石市黄石港区",
+            "湖北省黄石市阳新县兴国镇龙港路1号",
+            "武汉市黄石路1号",
+            "黄石大道242号",
+            "2026-11-20 14:03:22",
+            "20261120140322",
+            "20269920",
+            "30.2,115.0 10",
+            "30.2,115 30.3,115 30.3,115.1 30.2,115",
+            "nan,nan 1",
+            "WGS84",
+            "mca",
+            "GCJ02",
+            "BD09",
+            "EPSG:4547",
+            "02",
+            "1001",
+            "RZYQ",
+            "CJ01",
+            "040101",
+            "暴露垃圾",
+            "urban-management",
+        ]
+    ),
 )
 NUMBERS = st.one_of(
     st.floats(width=64), st.sampled_from([115.03, 30.22, 0.0, 599617.9, 3345576.4, 114.3, 30.6, float("nan"), 1e300])
@@ -184,7 +229,7 @@ def test_the_same_input_gives_the_same_output(batch: list[tuple[str, bytes | Non
     first = both_rooms(batch, facts)
     assert repr(both_rooms(batch, facts)) == repr(first)
     kept = admit(raw(batch), facts, NOW_MS).kept
-    assert normalise(kept, facts, 0).kept.equals(normalise(kept, facts, NOW_MS).kept) or "nan" in repr(first)
+    assert normalise(kept, facts, 0).kept.equals(normalise(kept, facts, NOW_MS).kept)
 
 
 @RELAXED
@@ -214,7 +259,9 @@ def test_personal_fields_never_pass(name: str, data: st.DataObject, facts: Inbou
     for field in ("jyjq", "remark", "content", "description"):
         if field in record:
             record[field] = f"据{secret}称，{secret}。"
-    holds = secret in json.dumps([record.get(group) for group in ("bjr", "insured", "person", "complainant")], ensure_ascii=False)
+    holds = secret in json.dumps(
+        [record.get(group) for group in ("bjr", "insured", "person", "complainant")], ensure_ascii=False
+    )
     try:
         event = department.event(record)
     except ValueError:  # a random time or area that cannot be read
