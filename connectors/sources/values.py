@@ -19,7 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEIJING_AHEAD_MS = 8 * 3_600_000
 _MS = timedelta(milliseconds=1)
 _COMPACT = re.compile(r"\d{8}(\d{4}(\d{2})?)?")
-_MOST_CORNERS = 5000
+_MOST_CORNERS = 1000
 _HOLE = re.compile(r"\{([^{}]*)\}")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 

@@ -10,8 +10,9 @@ import pytest
 from gridhub.connectors.sources.departments import Departments
 from gridhub.schemas.registry import local_codec
 from gridhub.streams.admissions import Admissions
+from gridhub.streams.place import coordinates
 from gridhub.streams.place.catalogue import Catalogue
-from gridhub.streams.records import EVENT, table
+from gridhub.streams.records import EVENT, LOCATED, REFUSAL, table
 from gridhub.streams.rooms.admit import InboundFacts
 from gridhub.streams.rooms.normalise import normalise
 
