@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-LIBRARIES = ("faust", "mode", "aiokafka", "kafka", "asyncio", "uvicorn", "py.warnings")
+LIBRARIES = ("faust", "mode", "aiokafka", "kafka", "asyncio", "httpx", "httpx2", "httpcore", "uvicorn", "py.warnings")
 ROOTS = frozenset(name.partition(".")[0] for name in LIBRARIES)
 LONGEST_TEXT = 500
 LONGEST_TRACE = 8000

@@ -157,16 +157,20 @@ def _run_app(app: faust.App, settings: Settings) -> BaseException | None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = faust.Worker(app, loop=loop, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
+    worker.spinner = None
+    found: BaseException | None = None
     try:
-        worker.execute_from_commandline()
-    except SystemExit as end:
-        crashed = bool(end.code)
-    except BaseException as error:  # noqa: BLE001  # whatever ended the app is judged by our caller
-        return getattr(app, "lane_failure", None) or error
-    else:
-        crashed = False
-    reason = getattr(app, "lane_failure", None) or app.crash_reason
-    return reason or (RuntimeError("the worker ended with an error") if crashed else None)
+        worker._starting_fut = asyncio.ensure_future(worker.start(), loop=loop)  # noqa: SLF001  # its signal handler cancels it
+        loop.run_until_complete(worker._starting_fut)  # noqa: SLF001
+    except asyncio.CancelledError:
+        found = None
+    except Exception as error:  # noqa: BLE001  # whatever ended the app is judged by our caller
+        found = error
+    try:
+        worker.stop_and_shutdown()
+    except Exception as error:  # noqa: BLE001  # the crash reason comes up here once more
+        found = found or error
+    return getattr(app, "lane_failure", None) or found or app.crash_reason
 
 
 def _await_world(settings: Settings, city: City, log: Any) -> Codec:

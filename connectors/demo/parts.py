@@ -11,10 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG: the kernel ends the child when its parent dies
 _LIBC = ctypes.CDLL(None)
+_SPAWNER = ThreadPoolExecutor(1, "spawner")
+"""Starts every part: the death signal follows the thread that started the child, and this one lives to the end."""
 
 
 class Part:
@@ -27,6 +30,9 @@ class Part:
 
     def start(self) -> None:
         """Start it; output goes to its log file."""
+        _SPAWNER.submit(self._spawn).result()
+
+    def _spawn(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603  # our own command line, no shell
@@ -36,7 +42,7 @@ class Part:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  # no threads are started before the parts
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  # it makes one system call and touches no lock
             )
 
     @property
