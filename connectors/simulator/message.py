@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import orjson
@@ -50,7 +50,7 @@ class Truth:
 
     def line(self) -> bytes:
         """One line of JSON with its line end."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
 
     def placed(self, partition: int, offset: int) -> Truth:
         """The same truth, with where Kafka put the message."""

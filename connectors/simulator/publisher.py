@@ -62,6 +62,13 @@ def publish(  # noqa: PLR0913  # each is one independent setting
 
 
 def _producer(bootstrap: str, delivery_timeout_s: float) -> KafkaProducer:
+    try:
+        return _connected(bootstrap, delivery_timeout_s)
+    except KafkaError as error:
+        raise PublishError(f"No Kafka answers at {bootstrap} ({type(error).__name__}): start it, or set GRIDHUB_KAFKA.") from error
+
+
+def _connected(bootstrap: str, delivery_timeout_s: float) -> KafkaProducer:
     return KafkaProducer(
         bootstrap_servers=bootstrap.split(","),
         acks="all",
@@ -69,6 +76,7 @@ def _producer(bootstrap: str, delivery_timeout_s: float) -> KafkaProducer:
         max_in_flight_requests_per_connection=5,
         delivery_timeout_ms=int(delivery_timeout_s * 1000),
         max_block_ms=int(delivery_timeout_s * 1000),
+        bootstrap_timeout_ms=int(delivery_timeout_s * 1000),
         request_timeout_ms=10_000,
         reconnect_backoff_max_ms=1_000,
         linger_ms=10,
