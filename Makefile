@@ -14,7 +14,7 @@ DEMO := $(if $(EVENTS),--events $(EVENTS)) $(if $(WORKERS),--workers $(WORKERS))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo test test-fast lint types format lock wheel clean tools
+.PHONY: help install dev demo test test-fast lint types format docs lock wheel clean tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,10 @@ types: dev ## mypy, strict, on all four packages
 format: dev ## let ruff put imports and layout right
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
+
+docs: dev ## write the tables in docs/ anew from the code
+	$(BIN)/python docs/make_tables.py
+	$(BIN)/python grafana/make_metrics_table.py
 
 lock: $(UV) ## resolve the dependencies anew into the lock files
 	$(LOCK) --upgrade --output-file requirements.lock pyproject.toml
