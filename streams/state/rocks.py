@@ -11,6 +11,8 @@ from typing import Any
 
 from rocksdict import Options, Rdict, WriteBatch
 
+from gridhub.streams.transport.errors import StateError
+
 LAYOUT = b"1"
 MAX_AGE_S = 12 * 3600.0  # older than this, the changelog may have dropped tombstones that the store never saw
 _POSITION, _UPDATED, _CHANGELOG, _LAYOUT = b"\x00position", b"\x00updated", b"\x00changelog", b"\x00layout"
@@ -29,19 +31,25 @@ class RocksStore:
         self._db = self._open()
 
     def _open(self) -> Any:
+        """Open the folder; one that cannot be read is emptied, since the changelog has all of it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.set_max_background_jobs(1)
-        options.set_write_buffer_size(8 << 20)
-        options.set_max_write_buffer_number(2)
-        options.set_keep_log_file_num(2)
-        options.set_max_open_files(64)
-        return Rdict(str(self.path), options)
+        try:
+            return Rdict(str(self.path), _options())
+        except Exception as error:  # rocksdict raises bare Exceptions
+            if "lock" in str(error).lower():
+                raise StateError(f"{self.path} is in use: does another worker of this name run? {error}") from error
+            shutil.rmtree(self.path)
+            self.path.mkdir()
+            return Rdict(str(self.path), _options())
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The values of these keys, None where there is none."""
-        return self._db[list(keys)] if keys else []
+        """The values of these keys, None where there is none; StateError when the disk gives them no more."""
+        try:
+            return self._db[list(keys)] if keys else []
+        except Exception as error:
+            raise StateError(
+                f"State in {self.path} cannot be read, delete the folder and start again: {error}"
+            ) from error
 
     def position(self, changelog: tuple[str, int]) -> int | None:
         """The next changelog offset this store needs; None when it cannot be trusted and must be rebuilt."""
@@ -94,6 +102,17 @@ class RocksStore:
     def close(self) -> None:
         """Flush and close; the files stay."""
         self._db.close()
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_max_background_jobs(1)
+    options.set_write_buffer_size(8 << 20)
+    options.set_max_write_buffer_number(2)
+    options.set_keep_log_file_num(2)
+    options.set_max_open_files(64)
+    return options
 
 
 def _name(changelog: tuple[str, int]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -60,6 +60,25 @@ class Batch:
 
 
 Work = Callable[[Batch, State], Effects]
+
+
+def cut(
+    parts: Mapping[TP, list[ConsumerRecord[bytes, bytes]]], limit_bytes: int
+) -> Iterator[dict[TP, list[ConsumerRecord[bytes, bytes]]]]:
+    """The same records in the same order, in pieces that end with the record that reaches `limit_bytes`."""
+    piece: dict[TP, list[ConsumerRecord[bytes, bytes]]] = {}
+    size = 0
+    for tp, records in parts.items():
+        first = 0
+        for index, record in enumerate(records, 1):
+            size += max(record.serialized_key_size, 0) + max(record.serialized_value_size, 0)
+            if size >= limit_bytes:
+                yield {**piece, tp: records[first:index]}
+                piece, size, first = {}, 0, index
+        if first < len(records):
+            piece[tp] = records[first:]
+    if piece:
+        yield piece
 
 
 class BatchSchema(faust.Schema[Any, Any]):

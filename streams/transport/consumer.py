@@ -13,13 +13,17 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from gridhub.streams.transport.batch import Batch
+from gridhub.streams.transport.batch import Batch, cut
 from gridhub.streams.transport.committed import committed_offsets
-from gridhub.streams.transport.errors import LATER
+from gridhub.streams.transport.errors import OffsetsAhead
 from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.plan import Plan
 
 FETCH_TIMEOUT_S = 0.25
+AHEAD_PATIENCE_S = 30.0  # a partition's new leader may for a moment know less than what was committed
+# aiokafka lets a consumer leave its group that fetches nothing for so long, and never come back while it has nothing
+# to fetch: a spare worker without lanes, or one whose lanes all wait or restore. Ten years; the watchdog sees the rest.
+MAX_POLL_INTERVAL_MS = 10 * 365 * 86_400_000
 
 
 class _NoOffsets(defaultdict[TP, Any]):
@@ -37,6 +41,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     consumer: Any
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ahead_since: dict[TopicPartition, float] = {}
+
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf, options = self.app.conf, self.consumer.plan.options
         self._assignor = self.app.assignor  # keeps equal partition numbers of all topics together
@@ -48,7 +56,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=None,
-            max_poll_interval_ms=300_000,
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             max_partition_fetch_bytes=1 << 20,
             fetch_max_wait_ms=options.fetch_wait_ms,
             request_timeout_ms=40_000,
@@ -68,22 +76,47 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         )
 
     async def rewind(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Seek these partitions to their committed offsets, or to the first one where none is committed."""
+        """Seek these partitions to their committed offsets, or to the first one where none is committed.
+
+        OffsetsAhead (to be tried again) while a committed offset lies beyond the end of its partition.
+        """
         return await self.call_thread(self._rewind, [TopicPartition(*tp) for tp in tps])  # type: ignore[no-any-return]
 
     async def _rewind(self, tps: list[TopicPartition]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
         committed = await committed_offsets(consumer._coordinator, tps)  # noqa: SLF001  # aiokafka's own has a hole
-        fresh = [tp for tp in tps if tp not in committed]
-        offsets = {**committed, **(await consumer.beginning_offsets(fresh) if fresh else {})}
+        begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+        offsets = {tp: self._place(tp, committed.get(tp), begins[tp], ends[tp]) for tp in tps}
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)
         return {TP(*tp): offset for tp, offset in offsets.items()}
 
+    def _place(self, tp: TopicPartition, committed: int | None, begin: int, end: int) -> int:
+        """Where to go on; what is left to aiokafka outside of the log is a silent start from the first offset."""
+        if committed is None or committed < begin:
+            if committed is not None:
+                self._say("events were deleted before they were read", tp, committed=committed, first=begin)
+            return begin
+        if committed <= end:
+            self._ahead_since.pop(tp, None)
+            return committed
+        since = self._ahead_since.setdefault(tp, time.monotonic())
+        if time.monotonic() - since < AHEAD_PATIENCE_S:
+            raise OffsetsAhead(f"{tp.topic}-{tp.partition} ends at {end}, but {committed} is committed")
+        self._say("the broker lost events that were worked on; going on at its end", tp, committed=committed, end=end)
+        return end
+
+    def _say(self, event: str, tp: TopicPartition, **more: int) -> None:
+        self.consumer.plan.log.error(event, topic=tp.topic, partition=tp.partition, **more)
+
     def end_offset(self, tp: TP) -> int | None:
-        """The offset up to which this partition can be read now, as the last fetch told."""
-        consumer = self._ensure_consumer()
-        return consumer.last_stable_offset(TopicPartition(*tp))  # type: ignore[no-any-return]
+        """The offset up to which this partition can be read now, as the last fetch told; None when it is not ours."""
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # see below
+        assignment = subscription.assignment if subscription is not None else None
+        # aiokafka's own question asserts that the partition is assigned, which its thread may change at any moment
+        if assignment is None or TopicPartition(*tp) not in assignment.tps:
+            return None
+        return assignment.state_value(TopicPartition(*tp)).lso  # type: ignore[no-any-return]
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Do nothing: the watchdog on commit progress sees what this one guesses at."""
@@ -115,13 +148,8 @@ class Consumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Open the lanes that are ours now: fence, restore; Faust then rewinds and lets them flow."""
-        try:
-            await self._open_lanes(self._by_lane(assigned))
-        except LATER as error:
-            self.plan.log.warning("lanes cannot be opened, the worker stops to start anew", error=repr(error))
-            await self.crash(error)
-            return
+        """Start the lanes that are ours now; each opens by itself, so that a long restore keeps nobody waiting."""
+        self._start_lanes(self._by_lane(assigned))
         self.plan.observer.rebalanced(sorted(self.lanes))
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -132,21 +160,17 @@ class Consumer(driver.Consumer):
                 table[group.name, tp.partition].add(TP(*tp))
         return table
 
-    async def _open_lanes(self, wanted: Mapping[tuple[str, int], set[TP]]) -> None:
+    def _start_lanes(self, wanted: Mapping[tuple[str, int], set[TP]]) -> None:
         for key in self.lanes.keys() - wanted.keys():
             self.lanes.pop(key).close_store()
         groups = {group.name: group for group in self.plan.groups}
-        for key in wanted.keys() - self.lanes.keys():
-            self.lanes[key] = Lane(self, groups[key[0]], key[1], self.plan)
-        await asyncio.gather(*(self.lanes[key].start(tps) for key, tps in wanted.items()))
+        for key, tps in wanted.items():
+            if key not in self.lanes:
+                self.lanes[key] = Lane(self, groups[key[0]], key[1], self.plan)
+            self.lanes[key].start(tps)
 
     async def perform_seek(self) -> None:
-        """Rewind every lane to what is committed; called by Faust when a rebalance is over."""
-        tps = {tp for lane in self.lanes.values() for tp in lane.tps}
-        async with self._fetching:
-            offsets = await self._thread.rewind(tps) if tps else {}
-            for lane in self.lanes.values():
-                lane.rewound(offsets)
+        """Do nothing when Faust says that a rebalance is over: a lane rewinds itself when it opens."""
 
     async def rewind_lane(self, lane: Lane) -> None:
         """Rewind one lane; no fetch is under way meanwhile, so nothing read before counts after."""
@@ -167,8 +191,9 @@ class Consumer(driver.Consumer):
             epochs = {key: lane.epoch for key, lane in self.lanes.items()}
             records = await self._getmany(active_partitions=hungry, timeout=min(timeout, FETCH_TIMEOUT_S))
         for key, parts in self._group(records).items():
-            if self.flow_active and not self.should_stop and key in self.lanes:
-                yield self._message(Batch(self.lanes[key], epochs.get(key, -1), parts))
+            for piece in cut(parts, self.plan.options.batch_bytes):
+                if self.flow_active and not self.should_stop and key in self.lanes:
+                    yield self._message(Batch(self.lanes[key], epochs.get(key, -1), piece))
 
     def _group(self, records: Mapping[Any, list[Any]]) -> dict[tuple[str, int], dict[TP, list[Any]]]:
         table: dict[tuple[str, int], dict[TP, list[Any]]] = defaultdict(dict)

@@ -8,8 +8,10 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     InvalidProducerEpoch,
     KafkaError,
+    MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerFenced,
+    RecordListTooLargeError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
@@ -19,10 +21,20 @@ class Later(Exception):  # noqa: N818  # one of the three kinds: refused, later,
     """Raised by an agent's work when the world is not ready (a registry does not answer): tried again, nothing lost."""
 
 
+class OffsetsAhead(KafkaError):  # type: ignore[misc]  # noqa: N818  # the library has no types; a state, not a mistake
+    """A committed offset lies beyond its partition's end: a new leader that catches up, or lost data."""
+
+
 class StateError(Exception):
     """The local state cannot be read or written; the worker stops."""
 
 
 FENCED = (ProducerFenced, InvalidProducerEpoch)
-FORBIDDEN = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, TransactionalIdAuthorizationFailed)
+HOPELESS = (  # neither waiting nor opening the lane anew would help
+    TopicAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 LATER = (KafkaError, OutOfOrderSequenceNumber, TimeoutError, asyncio.TimeoutError, ConnectionError, OSError)

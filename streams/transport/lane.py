@@ -1,8 +1,9 @@
 """A lane: the one place where a partition number's batches are worked on, in order, each in one transaction.
 
-Every trouble inside a transaction ends the same way: the lane is opened anew. Opening ends a pending transaction,
-restores the state to the changelog's end and rewinds the consumer to the committed offsets, so what the broker holds
-is the only truth, also when the answer to a commit was lost.
+A lane begins by being opened, and every trouble inside a transaction ends with opening it anew. Opening ends a pending
+transaction, restores the state to the changelog's end and rewinds the consumer to the committed offsets, so what the
+broker holds is the only truth, also when the answer to a commit was lost. A lane opens in its own task: nobody sends
+heartbeats while a rebalance waits, and restoring may take longer than a session.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import contextlib
 import shutil
 import time
 from collections import deque
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from faust.types import TP
 
 from gridhub.streams.transport.batch import Batch, Effects, State, Work
-from gridhub.streams.transport.errors import FENCED, FORBIDDEN, LATER, Later, StateError
+from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER, Later, StateError
 from gridhub.streams.transport.plan import LaneGroup, Plan
 from gridhub.streams.transport.producer import LaneProducer
 from gridhub.streams.transport.restore import restore
 
 BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 5.0)
+CANCEL_AGAIN_S = 2.0
 
 
 class NoState:
@@ -56,12 +59,11 @@ class Lane:
 
     # -- ownership ------------------------------------------------------------------------------------------------
 
-    async def start(self, tps: set[TP]) -> None:
-        """Take the lane over: fence the earlier owner, restore the state. Batches flow after the next rewind."""
+    def start(self, tps: set[TP]) -> None:
+        """Take the lane over; it opens in a task of its own, and is open once its events may flow."""
         self.tps = tps
         self.next_offset = {tp: offset for tp, offset in self.next_offset.items() if tp in tps}
         self.generation += 1
-        await self._acquire()
         self._task = asyncio.create_task(self._run(), name=f"lane-{self.group.name}-{self.partition}")
         self._task.add_done_callback(self._ended)
 
@@ -71,13 +73,17 @@ class Lane:
         self._queue.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), patience_s)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        await self._end_task()
         await self._release()
         if not keep_store:
             self.close_store()
+
+    async def _end_task(self) -> None:
+        """Cancel the lane's task until it ends: `asyncio.wait_for` of Python 3.11 can swallow a cancellation."""
+        task, self._task = self._task, None
+        while task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
 
     def close_store(self) -> None:
         """Close the local state; its files stay for the next owner on this machine."""
@@ -159,6 +165,7 @@ class Lane:
             self._ready.set()
 
     async def _run(self) -> None:
+        await self._open(wait_s=0.0)
         while True:
             await self._ready.wait()
             self._ready.clear()
@@ -170,9 +177,12 @@ class Lane:
                 finally:
                     self._idle.set()
                 if result != "committed":
-                    await self._reopen(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
+                    await self._open(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
 
     async def _commit(self, batch: Batch, work: Work) -> str:
+        if self._goes_back(batch):
+            self.plan.observer.transaction(self.group.name, self.partition, "dropped", 0.0, len(batch))
+            return "dropped"
         self._check_disk()
         effects = await self._work(batch, work)
         started = time.monotonic()
@@ -180,7 +190,7 @@ class Lane:
         try:
             await asyncio.wait_for(self._transact(batch, effects), self.plan.options.transaction_timeout_s)
             result = "committed"
-        except FORBIDDEN:
+        except HOPELESS:
             raise
         except FENCED as error:
             result = "fenced"
@@ -194,9 +204,20 @@ class Lane:
                 effects.committed()
         return result
 
+    def _goes_back(self, batch: Batch) -> bool:
+        """Whether the batch holds what is committed already: somebody moved the consumer behind our back.
+
+        A rewind that was given up may still reach the consumer's thread, and aiokafka begins anew when a position
+        lies outside of the log.
+        """
+        behind = {tp: rows[0].offset for tp, rows in batch.parts.items() if rows[0].offset < self.next_offset[tp]}
+        for tp, offset in behind.items():
+            self.log.warning("read what is committed", topic=tp.topic, offset=offset, committed=self.next_offset[tp])
+        return bool(behind)
+
     async def _work(self, batch: Batch, work: Work) -> Effects:
         """Run the agent's work; as long as it says "later", wait and run it again."""
-        for attempt in range(1_000_000):
+        for attempt in count():
             try:
                 return work(batch, self.state)
             except Later as error:
@@ -219,17 +240,17 @@ class Lane:
         except Exception as error:
             raise StateError(f"State of lane {self.group.name}-{self.partition} cannot be written: {error}") from error
 
-    async def _reopen(self, wait_s: float) -> None:
-        """Open the lane anew, as long as it takes; a fenced one waits first: its new owner may be the rightful one."""
+    async def _open(self, wait_s: float) -> None:
+        """Open the lane, as long as it takes; a fenced one waits first: its new owner may be the rightful one."""
         self.open = False
         self._queue.clear()
         await self._release()
         await asyncio.sleep(wait_s)
-        for attempt in range(1_000_000):
+        for attempt in count():
             try:
                 await self._acquire()
                 await self.consumer.rewind_lane(self)
-            except FORBIDDEN:
+            except HOPELESS:
                 raise
             except (*FENCED, *LATER) as error:
                 pause_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
@@ -237,7 +258,7 @@ class Lane:
                 await self._release()
                 await asyncio.sleep(pause_s)
             else:
-                self.log.info("lane opened anew", attempts=attempt + 1)
+                self.log.info("lane opened", attempts=attempt + 1)
                 return
 
     def _check_disk(self) -> None:

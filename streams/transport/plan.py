@@ -48,7 +48,7 @@ class Options:
     heartbeat_s: float = 1.0
     fetch_wait_ms: int = 20
     batch_events: int = 2000
-    batch_bytes: int = 4 << 20  # one message more than this ends a batch
+    batch_bytes: int = 4 << 20  # keys and values; the message that reaches it ends a batch
     queue_batches: int = 2  # batches a lane may hold before its topics are no longer fetched
     min_free_bytes: int = 128 << 20  # free disk below which a lane with state stops the worker
 

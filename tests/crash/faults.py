@@ -271,7 +271,7 @@ def run(fault: str, seed: int, events: int, folder: Path) -> dict[str, object]:
         ring.open()
         ring.add()
         ring.add()
-        load = threading.Thread(target=ring.produce)
+        load = threading.Thread(target=ring.produce, daemon=True)
         load.start()
         FAULTS[fault](ring)
         load.join()
@@ -308,24 +308,32 @@ def _verdict(given: list[tuple[bytes, bytes]], come: list[tuple[bytes, bytes]]) 
     }
 
 
+def say(line: str) -> None:
+    """One line on stdout, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Run the chosen faults; 0 when nothing was lost, doubled or out of order."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("faults", nargs="*", metavar="fault", help=f"of {', '.join(FAULTS)}; all when none is named")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--events", type=int, default=6000)
-    parser.add_argument("--keep", action="store_true", help="keep the folder with the logs, and say where it is")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with the logs also when all is well")
     chosen = parser.parse_args()
     if unknown := set(chosen.faults) - FAULTS.keys():
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))  # so that what was started is ended
     good = True
     for fault in chosen.faults or FAULTS:
         folder = Path(tempfile.mkdtemp(prefix=f"gridhub-{fault}-"))
         result = run(fault, chosen.seed, chosen.events, folder)
-        print(json.dumps(result), flush=True)
-        good = good and not (result["lost"] or result["doubled"] or result["out_of_order"])
-        if chosen.keep:
-            print(f"logs are in {folder}", file=sys.stderr)
+        say(json.dumps(result))
+        fine = not (result["lost"] or result["doubled"] or result["out_of_order"])
+        good = good and fine
+        if chosen.keep or not fine:
+            sys.stderr.write(f"logs are in {folder}\n")
         else:
             shutil.rmtree(folder)
     return 0 if good else 1

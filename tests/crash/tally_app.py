@@ -17,21 +17,27 @@ PARTITIONS = 4
 TOPICS = ("tally.in", "tally.mid", "tally.out", "tally.state")
 
 
+def say(*words: object) -> None:
+    """One line in the log."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
 class Quiet:
     """Counts nothing."""
 
     def transaction(self, lane: str, partition: int, result: str, seconds: float, events: int) -> None:
         """Say what did not go well."""
         if result != "committed":
-            print("transaction", lane, partition, result, events, flush=True)
+            say("transaction", lane, partition, result, events)
 
     def restored(self, lane: str, partition: int, keys: int, seconds: float) -> None:
         """Say it."""
-        print("restored", lane, partition, keys, flush=True)
+        say("restored", lane, partition, keys)
 
     def rebalanced(self, lanes: Sequence[tuple[str, int]]) -> None:
         """Say it."""
-        print("lanes", lanes, flush=True)
+        say("lanes", lanes)
 
 
 def forward(batch: Batch, state: State) -> Effects:
@@ -55,13 +61,25 @@ def count(batch: Batch, state: State) -> Effects:
 def make_app(bootstrap: str, data: Path, name: str) -> faust.App:
     """The app of one worker."""
     app = faust.App(
-        "tally", broker=f"batch://{bootstrap}", store="memory://", datadir=str(data / name), topic_partitions=PARTITIONS,
-        web_enabled=False, stream_wait_empty=False, topic_disable_leader=True, topic_allow_declare=False, canonical_url=f"http://{name}",
-        broker_session_timeout=6.0, broker_heartbeat_interval=1.0,
+        "tally",
+        broker=f"batch://{bootstrap}",
+        store="memory://",
+        datadir=str(data / name),
+        topic_partitions=PARTITIONS,
+        web_enabled=False,
+        stream_wait_empty=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        canonical_url=f"http://{name}",
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.0,
     )
     options = Options(
-        bootstrap=(bootstrap,), state_dir=data / name, partition_counts=dict.fromkeys(TOPICS, PARTITIONS),
-        session_timeout_s=6.0, transaction_timeout_s=10.0,
+        bootstrap=(bootstrap,),
+        state_dir=data / name,
+        partition_counts=dict.fromkeys(TOPICS, PARTITIONS),
+        session_timeout_s=6.0,
+        transaction_timeout_s=10.0,
     )
     groups = (LaneGroup("forward", ("tally.in",)), LaneGroup("count", ("tally.mid",), "tally.state"))
     install(app, Plan(groups, options, Quiet(), structlog.get_logger(), RocksStore))

@@ -11,7 +11,7 @@ from gridhub.streams.careful import TooManyBroken, broken_rows, carefully
 from gridhub.streams.records import REFUSAL, Reason
 
 
-class NotNow(Exception):
+class NotNowError(Exception):
     """The world is not ready."""
 
 
@@ -24,7 +24,7 @@ def run(part):
     """The values; raises on a batch with a bad or a late one in it."""
     values = part.column("value").to_pylist()
     if "late" in values:
-        raise NotNow("the registry does not answer")
+        raise NotNowError("the registry does not answer")
     if "bad" in values:
         raise KeyError("our bug")
     return values
@@ -32,7 +32,7 @@ def run(part):
 
 def careful(values, most=100):
     """`carefully` on these values."""
-    return carefully(rows(values), run, later=(NotNow,), most=most)
+    return carefully(rows(values), run, later=(NotNowError,), most=most)
 
 
 def test_a_good_batch_is_run_once_as_a_whole():
@@ -63,13 +63,13 @@ def test_each_row_is_in_exactly_one_result_or_broken(values):
 @pytest.mark.parametrize("values", [["late"], ["a", "late"], ["bad", "late"], ["bad", "a", "late"]])
 def test_later_passes_through(values):
     """What says nothing about the event is never taken for a bad event."""
-    with pytest.raises(NotNow):
+    with pytest.raises(NotNowError):
         careful(values)
 
 
 def test_too_many_in_a_row_stop_the_worker():
     """The third of three in a row is one too many."""
-    with pytest.raises(TooManyBroken, match="3 events in a row.*our bug"):
+    with pytest.raises(TooManyBroken, match=r"3 events in a row.*our bug"):
         careful(["a", "bad", "bad", "bad", "a"], most=3)
 
 

@@ -12,7 +12,12 @@ from gridhub.streams.memory import MemoryState
 
 def decided(number):
     """A decision before it is on the chain."""
-    return {"decision": "opened", "event_id": f"e{number}", "at": 1_790_000_000_000 + number, "detail": {"为什么": "近"}}
+    return {
+        "decision": "opened",
+        "event_id": f"e{number}",
+        "at": 1_790_000_000_000 + number,
+        "detail": {"为什么": "近"},
+    }
 
 
 def chain_of(sizes, name="outbound-3"):
