@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -23,10 +23,14 @@ from kafka.errors import (
     TopicAlreadyExistsError,
 )
 
-from gridhub.connectors.registry.records import Record, decode, noop_record
+from gridhub.connectors.registry.keeping import StoreDown
+from gridhub.connectors.registry.records import decode, noop_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from gridhub.connectors.registry.keeping import Fold
+    from gridhub.connectors.registry.records import Record
 
 TOPIC = "_schemas"
 TRANSACTIONAL_ID = "gridhub-registry"
@@ -41,53 +45,8 @@ _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 log = structlog.get_logger()
 
 
-class StoreDown(Exception):  # noqa: N818  # a state of the world, not a mistake
-    """Kafka cannot take or confirm the write now: nothing is known to be registered, try again."""
-
-
 class _Replaced(Exception):  # noqa: N818  # caught in this file only
     """The topic is not the one that was read before."""
-
-
-class Log(Protocol):
-    """Where the registry's records are kept."""
-
-    def write(self, decide: Callable[[], Sequence[Record]]) -> None:
-        """Run `decide` on the newest state and keep the records it returns, all or none, before returning.
-
-        `decide` may run more than once; what it raises passes through and nothing is written. StoreDown when the
-        records could not be kept.
-        """
-
-    @property
-    def loaded(self) -> bool:
-        """Whether everything that was there at the start has been applied."""
-
-
-class Fold(Protocol):
-    """What the records add up to."""
-
-    def apply(self, record: Record) -> None:
-        """Take in the next record."""
-
-    def clear(self) -> None:
-        """Forget all records: the topic was replaced by another one."""
-
-
-class MemoryLog:
-    """Keeps nothing beyond the process: for tests, and for looking at the registry without Kafka."""
-
-    loaded = True
-
-    def __init__(self, fold: Fold) -> None:
-        self._fold = fold
-        self._lock = threading.Lock()
-
-    def write(self, decide: Callable[[], Sequence[Record]]) -> None:
-        """See Log.write."""
-        with self._lock:
-            for record in decide():
-                self._fold.apply(record)
 
 
 class KafkaLog:
@@ -104,8 +63,7 @@ class KafkaLog:
         self._loaded = threading.Event()
         self._stopping = threading.Event()
         self._replaced = threading.Event()
-        # kafka-python waits for a commit without a limit: a thread of its own, so that requests need not
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="registry-writer")
+        self._writing = threading.Lock()
         self._producer: KafkaProducer | None = None
         self._topic_id: str | None = None
         self._reader = threading.Thread(target=self._read, name="registry-reader", daemon=True)
@@ -126,31 +84,47 @@ class KafkaLog:
     def stop(self) -> None:
         """End the thread and the connections."""
         self._stopping.set()
-        self._writer.submit(self._drop_producer)
-        self._writer.shutdown(wait=False, cancel_futures=False)
+        if self._writing.acquire(timeout=_STOP_S):
+            self._drop_producer()
+            self._writing.release()
         self._reader.join(timeout=_STOP_S)  # a daemon: one that waits for Kafka ends with the process
 
     def write(self, decide: Callable[[], Sequence[Record]]) -> None:
         """See Log.write; blocks until the records were read back, `write_s` at most."""
         if not self.loaded:
             raise StoreDown("the registry has not read its topic yet")
-        job = self._writer.submit(self._write, decide)
+        end = time.monotonic() + self._write_s
+        if not self._writing.acquire(timeout=self._write_s):
+            raise StoreDown("an earlier write still waits for Kafka")
+        job: Future[None] = Future()
+        # kafka-python waits for a commit without a limit: a thread of its own, so that neither request nor exit must
+        threading.Thread(target=self._run, args=(decide, job), name="registry-writer", daemon=True).start()
         try:
-            job.result(self._write_s)
+            job.result(max(0.0, end - time.monotonic()))
         except TimeoutError as error:
-            job.cancel()  # one that waits its turn is not run any more; one that runs may still succeed
             raise StoreDown("Kafka did not confirm the write in time") from error
+
+    def _run(self, decide: Callable[[], Sequence[Record]], job: Future[None]) -> None:
+        try:
+            self._write(decide)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is raised where the result is awaited
+            job.set_exception(error)
+        else:
+            job.set_result(None)
+        finally:
+            self._writing.release()
 
     def _write(self, decide: Callable[[], Sequence[Record]]) -> None:
         for attempt in range(1, _TRIES + 1):
             try:
-                return self._write_once(decide)
+                self._write_once(decide)
             except KafkaError as error:
                 self._drop_producer()
                 if attempt == _TRIES or not isinstance(error, _FENCED):
                     log.warning("registry_write_failed", error=type(error).__name__, attempt=attempt)
                     raise StoreDown(f"Kafka did not take the write ({type(error).__name__})") from error
-        return None
+            else:
+                return
 
     def _write_once(self, decide: Callable[[], Sequence[Record]]) -> None:
         if self._producer is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -14,6 +16,7 @@ from gridhub.connectors.registry.subjects import Subjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from fastapi import FastAPI
 
@@ -31,6 +34,12 @@ def running_app(bootstrap: str, hosts: tuple[str, ...] = (), *, replication: int
 
 
 def serve(bootstrap: str, host: str, port: int, *, replication: int = 1) -> None:
-    """Serve on host:port until SIGINT or SIGTERM. OSError when the port is taken."""
+    """Serve on host:port until SIGINT or SIGTERM, then raise SystemExit(0); 1 when the port is taken."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, _end)  # uvicorn ends its work first, then passes the signal on
     with running_app(bootstrap, (host,), replication=replication) as app:
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, lifespan="off")
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

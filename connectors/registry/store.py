@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gridhub.connectors.registry import errors
-from gridhub.connectors.registry.log import StoreDown
+from gridhub.connectors.registry.keeping import StoreDown
 from gridhub.connectors.registry.records import Version, deleted_subject_record, level_record, schema_record
 from gridhub.schemas import compat
 from gridhub.schemas.form import BadSchema
@@ -13,7 +13,7 @@ from gridhub.schemas.form import BadSchema
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gridhub.connectors.registry.log import Log
+    from gridhub.connectors.registry.keeping import Log
     from gridhub.connectors.registry.records import Record
     from gridhub.connectors.registry.subjects import Subjects
 

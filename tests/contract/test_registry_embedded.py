@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -20,7 +23,8 @@ from starlette.testclient import TestClient
 from gridhub.connectors.broker import Broker, free_port
 from gridhub.connectors.registry.api import create_app
 from gridhub.connectors.registry.errors import RegistryError
-from gridhub.connectors.registry.log import KafkaLog, MemoryLog, StoreDown
+from gridhub.connectors.registry.keeping import MemoryLog, StoreDown
+from gridhub.connectors.registry.log import KafkaLog
 from gridhub.connectors.registry.records import Version, decode, schema_record
 from gridhub.connectors.registry.requests import MAX_BODY_BYTES
 from gridhub.connectors.registry.server import running_app
@@ -353,6 +357,27 @@ def is_registered(store: Store, subject: str, text: str) -> bool:
     with contextlib.suppress(RegistryError):
         store.register(subject, text)
         return True
+    return False
+
+
+@pytest.mark.broker
+def test_the_command_serves_until_it_is_told_to_stop(broker, tmp_path):
+    """`gridhub registry` answers on its port, on loopback, and ends with 0 on SIGTERM."""
+    port = free_port()
+    command = [sys.executable, "-c", "from gridhub.connectors.registry.cli import registry; registry()"]
+    environment = os.environ | {"GRIDHUB_KAFKA": broker.bootstrap, "GRIDHUB_REGISTRY_PORT": str(port)}
+    with subprocess.Popen(command, env=environment, cwd=tmp_path) as process:
+        try:
+            eventually(lambda: answers(f"http://127.0.0.1:{port}/subjects"))
+        finally:
+            process.terminate()
+        assert process.wait(30) == 0
+
+
+def answers(url: str) -> bool:
+    """Whether the address answers 200."""
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url).status_code == 200
     return False
 
 
