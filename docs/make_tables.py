@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import annotated_types
 import click
+
 from gridhub.connectors.sources.departments import Departments
 from gridhub.streams.cli import COMMANDS, gridhub
 from gridhub.streams.settings import Settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parent
 BEGIN = "<!-- written by docs/make_tables.py -->\n"
 END = "<!-- end -->"
-SIGNS = ((annotated_types.Ge, "ge", "≥"), (annotated_types.Gt, "gt", ">"), (annotated_types.Le, "le", "≤"))
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤"}
 
 
 def settings() -> str:
@@ -35,7 +35,7 @@ def settings() -> str:
 
 def _limits(field: FieldInfo) -> str:
     found = [
-        f"{sign} {getattr(one, name)}" for kind, name, sign in SIGNS for one in field.metadata if isinstance(one, kind)
+        f"{sign} {getattr(one, name)}" for name, sign in SIGNS.items() for one in field.metadata if hasattr(one, name)
     ]
     found += [f"`{pattern}`" for one in field.metadata if (pattern := getattr(one, "pattern", None))]
     found += [", ".join(f"`{word}`" for word in getattr(field.annotation, "__args__", ()) if isinstance(word, str))]

@@ -84,7 +84,7 @@ def test_every_import_of_the_packages_is_declared() -> None:
 
 def test_every_import_of_tests_and_tools_is_declared() -> None:
     """Tests, benchmarks and the dashboards' scripts need no more than the dev extra and the project itself."""
-    found = imported(python_files(("tests", "bench", "grafana", "docker")))
+    found = imported(python_files(("tests", "bench", "grafana", "docker", "docs")))
     assert undeclared(found, DECLARED | DEV) == {}
 
 
@@ -95,7 +95,7 @@ def test_nothing_is_declared_without_being_used() -> None:
 
 def test_every_tool_of_development_is_used() -> None:
     """Each entry of the dev extra is imported by tests or scripts, is a pytest plugin or stubs, or is run."""
-    used = distributions(imported(python_files(("tests", "bench", "grafana", "docker"))))
+    used = distributions(imported(python_files(("tests", "bench", "grafana", "docker", "docs"))))
     rest = {name for name in DEV if not name.startswith(("pytest-", "types-"))} - used - RUN_NOT_IMPORTED
     assert sorted(rest) == []
 
