@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from math import comb
 from typing import TYPE_CHECKING
 
@@ -134,7 +134,7 @@ def _matters(report: Report, told: Told, located: list[Located], decisions: dict
 
 def pairs(assigned: list[tuple[str, str]]) -> Pairs:
     """Counts of pairs of events, from each event's true matter and the incident that it was given."""
-    cells, matters, incidents = Counter(assigned), defaultdict(int), defaultdict(int)
+    cells, matters, incidents = Counter(assigned), Counter[str](), Counter[str]()
     for (matter, incident), count in cells.items():
         matters[matter] += count
         incidents[incident] += count

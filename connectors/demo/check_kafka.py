@@ -96,7 +96,7 @@ _PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RES
 
 
 def _decoded(batch: list[Message], codec: Codec) -> Iterator[tuple[Message, dict[str, Any]]]:
-    answers = codec.decode_many(message.value() for message in batch)
+    answers = codec.decode_many(message.value() or b"" for message in batch)
     for message, answer in zip(batch, answers, strict=True):
         if not isinstance(answer, Decoded):
             raise UnreadableError(f"{_position(message)} cannot be read: {answer}")
@@ -104,4 +104,8 @@ def _decoded(batch: list[Message], codec: Codec) -> Iterator[tuple[Message, dict
 
 
 def _position(message: Message) -> Position:
-    return Position(message.topic(), message.partition(), message.offset())
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return Position(topic, partition, offset)

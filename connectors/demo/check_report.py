@@ -30,6 +30,9 @@ class Pairs(NamedTuple):
         return self.both / self.true if self.true else 1.0
 
 
+NO_PAIRS = Pairs(0, 0, 0)
+
+
 class WrongReason(NamedTuple):
     """A message that ended elsewhere than it should have."""
 
@@ -74,8 +77,8 @@ class Report:
     out_of_order: int = 0
     grid_right: dict[str, tuple[int, int]] = field(default_factory=dict)  # by way: right, all
     wrong_grids: list[tuple[Truth, tuple[str, ...], str]] = field(default_factory=list)
-    strict: Pairs = Pairs(0, 0, 0)  # merged only
-    wide: Pairs = Pairs(0, 0, 0)  # possible and attached count as joined
+    strict: Pairs = NO_PAIRS  # merged only
+    wide: Pairs = NO_PAIRS  # possible and attached count as joined
     refused_by: Counter[tuple[str, str]] = field(default_factory=Counter)  # department, reason
     departments: dict[str, Counter[str]] = field(default_factory=dict)
     seconds: float = 0.0

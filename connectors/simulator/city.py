@@ -13,7 +13,6 @@ from gridhub.connectors.simulator import food, health, police, power, social, ur
 from gridhub.connectors.simulator.faults import departments_for, spoil
 from gridhub.connectors.simulator.kinds import (
     BY_NAME,
-    EVENTS_PER_STORM,
     FOOD,
     HEALTH,
     KINDS,
@@ -21,9 +20,6 @@ from gridhub.connectors.simulator.kinds import (
     POWER,
     QUIET,
     SOCIAL,
-    STORM,
-    STORM_MINUTES,
-    STORM_WARNING,
     URBAN,
     WEATHER,
     Kind,
@@ -35,6 +31,7 @@ from gridhub.connectors.simulator.neighbours import indistinct, pair
 from gridhub.connectors.simulator.rates import FAULTS, RATES, Fault
 from gridhub.connectors.simulator.report import Report, Told
 from gridhub.connectors.simulator.rhythm import HOURS, Clock, hour_of
+from gridhub.connectors.simulator.storms import EVENTS_PER_STORM, STORM, STORM_MINUTES, STORM_WARNING
 from gridhub.streams.categories import Categories
 
 if TYPE_CHECKING:
@@ -53,8 +50,13 @@ _LIVE_LATE_H = (0.01, 0.1)  # in an endless run, so that what waits stays bounde
 _LIVE_SPREAD_MS = 3 * MINUTE_MS
 _MOST_WAITING = 50_000
 _TELL: dict[str, Callable[[Report, Land, Random], Told]] = {
-    POLICE: police.tell, POWER: power.tell, WEATHER: weather.tell, FOOD: food.tell, SOCIAL: social.tell,
-    HEALTH: health.tell, URBAN: urban.tell,
+    POLICE: police.tell,
+    POWER: power.tell,
+    WEATHER: weather.tell,
+    FOOD: food.tell,
+    SOCIAL: social.tell,
+    HEALTH: health.tell,
+    URBAN: urban.tell,
 }
 
 
@@ -62,7 +64,11 @@ class City:
     """A city with its departments. Everything drawn comes from the seed: same arguments, same bytes, same order."""
 
     def __init__(
-        self, catalogue: Catalogue, departments: Departments, seed: int, folder: Traversable | None = None,
+        self,
+        catalogue: Catalogue,
+        departments: Departments,
+        seed: int,
+        folder: Traversable | None = None,
         categories: Categories | None = None,
     ) -> None:
         """`departments` that the simulator has words for take part; `folder` is the catalogue's (None: bundled)."""
@@ -90,7 +96,9 @@ class City:
 
 def _intensity() -> list[float]:
     """The whole city's reports by hour of day."""
-    return [sum(kind.often * HOURS[kind.rhythm][hour] / sum(HOURS[kind.rhythm]) for kind in KINDS) for hour in range(24)]
+    return [
+        sum(kind.often * HOURS[kind.rhythm][hour] / sum(HOURS[kind.rhythm]) for kind in KINDS) for hour in range(24)
+    ]
 
 
 class _Run:
@@ -215,9 +223,17 @@ class _Run:
 
     def _truth(self, department: str, told: Told, matter: Matter, *, late: bool) -> Truth:
         return Truth(
-            seq=next(self.seq), topic=self.city.topics[department], department=department, source=department,
-            event_id=told.event_id, kind="valid", true_grid=matter.grid, true_codes=told.codes, place_way=told.way,
-            true_matter=matter.matter_id, late=late,
+            seq=next(self.seq),
+            topic=self.city.topics[department],
+            department=department,
+            source=department,
+            event_id=told.event_id,
+            kind="valid",
+            true_grid=matter.grid,
+            true_codes=told.codes,
+            place_way=told.way,
+            true_matter=matter.matter_id,
+            late=late,
         )
 
     # what must be refused
@@ -231,9 +247,14 @@ class _Run:
         carrier = self._carrier(department) if fault.name == "foreign_record" else department
         topic = self.city.topics[carrier]
         truth = Truth(
-            seq=next(self.seq), topic=topic, department=carrier, source=department,
+            seq=next(self.seq),
+            topic=topic,
+            department=carrier,
+            source=department,
             event_id="" if fault.name == "no_id" or flawed.raw is not None or flawed.damage else told.event_id,
-            kind="refused", expected_reason=fault.reason, fault=fault.name,
+            kind="refused",
+            expected_reason=fault.reason,
+            fault=fault.name,
         )
         subject = f"{self.city.topics[department]}-value"
         self._wait(now, Message(topic, told.key.encode(), flawed.record, subject, flawed.raw, truth, flawed.damage))

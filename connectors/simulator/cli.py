@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from gridhub.connectors.simulator.city import SCENARIOS, City
 from gridhub.connectors.simulator.progress import counting
 from gridhub.connectors.simulator.publisher import PublishError, publish
@@ -35,7 +36,13 @@ if TYPE_CHECKING:
 @click.option("--start-ms", type=int, help="The moment at which the events end, ms since 1970; default: now.")
 @click.option("--forever", is_flag=True, help="Go on until Ctrl-C or SIGTERM, with current times; needs --rate.")
 def simulate(  # noqa: PLR0913  # one argument per option
-    events: int, seed: int, rate: float | None, scenario: str, truth: Path | None, start_ms: int | None, *,
+    events: int,
+    seed: int,
+    rate: float | None,
+    scenario: str,
+    truth: Path | None,
+    start_ms: int | None,
+    *,
     forever: bool,
 ) -> None:
     """Publish what a simulated city's departments would send, good and bad, and write down the truth.

@@ -21,13 +21,42 @@ Record = dict[str, Any]
 _DAY_MS = 86_400_000
 _WUHAN = (114.305, 30.593)
 _UNGIVEN_IDS = (0x7F00_0000, 0x7FFF_FFFF)
-_ID = {POLICE: ("jqbh",), POWER: ("event", "eventNo"), FOOD: ("caseNo",), SOCIAL: ("noticeNo",), HEALTH: ("serviceId",),
-       WEATHER: ("identifier",), URBAN: ("id",)}
-_TYPE = {POLICE: ("jqlb", "lbdm"), POWER: ("event", "eventType"), FOOD: ("caseType",), SOCIAL: ("bizCode",),
-         HEALTH: ("serviceKind",), WEATHER: ("signal", "typeCode"), URBAN: ("type",)}
-_SURVEY = {POLICE: "990101", POWER: "9001", FOOD: "SC01", SOCIAL: "SWDJ", HEALTH: "COMMERCIAL_SURVEY", WEATHER: "M1",
-           URBAN: "X0901"}
-_UNHEARD = {POLICE: "770707", POWER: "7777", FOOD: "QQ99", SOCIAL: "QQQQ", HEALTH: "OTHER", WEATHER: "88", URBAN: "99999"}
+_ID = {
+    POLICE: ("jqbh",),
+    POWER: ("event", "eventNo"),
+    FOOD: ("caseNo",),
+    SOCIAL: ("noticeNo",),
+    HEALTH: ("serviceId",),
+    WEATHER: ("identifier",),
+    URBAN: ("id",),
+}
+_TYPE = {
+    POLICE: ("jqlb", "lbdm"),
+    POWER: ("event", "eventType"),
+    FOOD: ("caseType",),
+    SOCIAL: ("bizCode",),
+    HEALTH: ("serviceKind",),
+    WEATHER: ("signal", "typeCode"),
+    URBAN: ("type",),
+}
+_SURVEY = {
+    POLICE: "990101",
+    POWER: "9001",
+    FOOD: "SC01",
+    SOCIAL: "SWDJ",
+    HEALTH: "COMMERCIAL_SURVEY",
+    WEATHER: "M1",
+    URBAN: "X0901",
+}
+_UNHEARD = {
+    POLICE: "770707",
+    POWER: "7777",
+    FOOD: "QQ99",
+    SOCIAL: "QQQQ",
+    HEALTH: "OTHER",
+    WEATHER: "88",
+    URBAN: "99999",
+}
 _DAMAGED = ("wrong_magic", "truncated", "trailing")
 
 
@@ -198,7 +227,9 @@ def _foreign_source(_department: str, record: Record, _land: Land, _rng: Random)
 
 
 _BYTES: dict[str, Callable[[Random], bytes]] = {
-    "garbage": _garbage, "empty": lambda _rng: b"", "unknown_schema": _unknown_schema
+    "garbage": _garbage,
+    "empty": lambda _rng: b"",
+    "unknown_schema": _unknown_schema,
 }
 _CHANGES: dict[str, Callable[[str, Record, Land, Random], None]] = {
     "survey": _survey,

@@ -31,7 +31,10 @@ def tell(report: Report, land: Land, rng: Random) -> Told:
         "acceptTime": report.at_ms // 1000,
         "riskLevel": rng.choice(("较高", "中", "中", "低")),
         "enterprise": {
-            "licenceNo": licence, "name": "便民食品店" if licence else "", "kind": "餐饮服务", "principal": person_name(rng)
+            "licenceNo": licence,
+            "name": "便民食品店" if licence else "",
+            "kind": "餐饮服务",
+            "principal": person_name(rng),
         },
         "product": _product(report, rng) if report.voice.type in _WITH_PRODUCT else None,
         "complainant": {"name": person_name(rng), "phone": telephone(rng)} if rng.random() < 0.4 else None,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from gridhub.connectors.simulator.land import COS_LAT, METRES_PER_DEGREE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gridhub.connectors.simulator.land import Spot
 
 Key = tuple[str, ...]
@@ -22,7 +24,7 @@ class Ground:
         self._until: dict[Key, int] = {}
         self._limit = _PRUNE_AT
 
-    def take(self, group: str, spot: Spot, radius_m: float, at_ms: int, until_ms: int, reach_m: float = 0.0) -> bool:  # noqa: PLR0913,PLR0917  # a circle in space and time
+    def take(self, group: str, spot: Spot, radius_m: float, at_ms: int, until_ms: int, reach_m: float = 0.0) -> bool:  # noqa: PLR0913  # a circle in space and time
         """Take the community and a circle of one and a half radii around a spot; False when any of it is taken.
 
         `radius_m` must always be the same for a group; `reach_m` widens the circle.
@@ -30,7 +32,9 @@ class Ground:
         community, street = spot.grid[:12], spot.grid[:9]
         cell_m = max(_APART * radius_m, 1.0)
         steps = math.ceil(reach_m / cell_m)
-        if not self._free([(group, community), (group, "whole", street), *_cells(group, spot, cell_m, steps + 1)], at_ms):
+        if not self._free(
+            [(group, community), (group, "whole", street), *_cells(group, spot, cell_m, steps + 1)], at_ms
+        ):
             return False
         self._mark([(group, community), (group, "any", street), *_cells(group, spot, cell_m, steps)], until_ms)
         return True
@@ -51,10 +55,10 @@ class Ground:
         self._mark([key], until_ms)
         return True
 
-    def _free(self, keys: list[Key], at_ms: int) -> bool:
+    def _free(self, keys: Sequence[Key], at_ms: int) -> bool:
         return all(self._until.get(key, 0) < at_ms for key in keys)
 
-    def _mark(self, keys: list[Key], until_ms: int) -> None:
+    def _mark(self, keys: Sequence[Key], until_ms: int) -> None:
         for key in keys:
             self._until[key] = max(until_ms, self._until.get(key, 0))
 

@@ -28,11 +28,16 @@ def tell(report: Report, land: Land, rng: Random) -> Told:
         "registeredAt": report.at_ms,
         "dueOn": f"{beijing(report.at_ms + 7 * 86_400_000):%Y-%m-%d}",
         "residence": {
-            "communityCode": written, "communityName": "", "building": f"{rng.randint(1, 40)}号楼",
+            "communityCode": written,
+            "communityName": "",
+            "building": f"{rng.randint(1, 40)}号楼",
             "room": f"{rng.randint(101, 999)}室",
         },
         "person": {
-            "personCode": report.subject, "name": person_name(rng), "idNumber": "", "phone": telephone(rng),
+            "personCode": report.subject,
+            "name": person_name(rng),
+            "idNumber": "",
+            "phone": telephone(rng),
             "pregnancyWeeks": rng.randint(8, 40) if report.voice.type == "PRENATAL_VISIT" else None,
             "highRisk": rng.random() < 0.05,
         },

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import shapely
+
 from gridhub.streams.place.coordinates import from_wgs84
 from gridhub.streams.place.rows import grid_folder, read_rows
 
@@ -48,7 +49,9 @@ class Land:
         self.beats = _by_place(root, "police_beat")
         self.insured = _by_place(root, "insured_community")
         crosswalk = read_rows(root, "crosswalk-mca-nbs.csv")
-        self.mca_streets = {row["nbs_code9"]: row["mca_code9"] for row in crosswalk if row["nbs_code9"] and row["mca_code9"]}
+        self.mca_streets = {
+            row["nbs_code9"]: row["mca_code9"] for row in crosswalk if row["nbs_code9"] and row["mca_code9"]
+        }
         self._circles: dict[str, tuple[float, float, float]] = {}
         self._outlines: dict[str, str] = {}
         self._within: dict[str, tuple[str, ...]] = {}

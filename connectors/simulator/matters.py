@@ -75,8 +75,16 @@ class Planner:
         return None
 
     def told(  # noqa: PLR0913  # what a matter consists of
-        self, kind: Kind, spot: Spot, subject: str, at_ms: int, precision: Precision = "any", *, drill: bool = False,
-        voices: tuple[Voice, ...] = (), most: int = _MOST_REPORTS,
+        self,
+        kind: Kind,
+        spot: Spot,
+        subject: str,
+        at_ms: int,
+        precision: Precision = "any",
+        *,
+        drill: bool = False,
+        voices: tuple[Voice, ...] = (),
+        most: int = _MOST_REPORTS,
     ) -> Matter:
         """The matter at this spot, with its reports."""
         first = self.rng.choice(voices or self.tellers(kind.first))
@@ -86,9 +94,7 @@ class Planner:
         reports = []
         for turn, (voice, told_ms) in enumerate(zip(chosen, times, strict=True)):
             lon, lat = self.land.near(self.rng, spot, jitter_m)
-            reports.append(
-                Report(voice, self.serial(), told_ms, spot.grid, lon, lat, subject, precision, drill, turn)
-            )
+            reports.append(Report(voice, self.serial(), told_ms, spot.grid, lon, lat, subject, precision, drill, turn))
         return Matter(self._id(), kind, spot.grid, tuple(reports))
 
     def window_ms(self, kind: Kind) -> int:
@@ -183,7 +189,16 @@ class Planner:
         grid = spot.grid or f"{codes[0]}"
         reports = tuple(
             Report(
-                voice, self.serial(), told_ms, grid, spot.lon, spot.lat, subject, turn=turn, wide=codes, form=form,
+                voice,
+                self.serial(),
+                told_ms,
+                grid,
+                spot.lon,
+                spot.lat,
+                subject,
+                turn=turn,
+                wide=codes,
+                form=form,
                 last=ends and turn == len(chosen) - 1,
             )
             for turn, (voice, told_ms) in enumerate(zip(chosen, self._times(kind, at_ms, len(chosen)), strict=True))

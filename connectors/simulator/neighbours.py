@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gridhub.connectors.simulator.kinds import BY_NAME, DRILLS, NEIGHBOURS, Kind
+from gridhub.connectors.simulator.kinds import BY_NAME, Kind
 from gridhub.connectors.simulator.land import distance_m
 
 if TYPE_CHECKING:
     from gridhub.connectors.simulator.land import Spot
     from gridhub.connectors.simulator.matters import Matter, Planner
 
+# Kinds with a short radius and a short window: their neighbour is told apart by place or by a later window.
+NEIGHBOURS = ("brawl", "traffic", "noise", "parking", "vending")
+DRILLS = ("fire", "gas", "collapse", "flood")
 _CLEAR = 1.25  # radii or windows that lie between the two: more than what a report strays
 _FARTHEST = 4.0
 _TRIES = 20

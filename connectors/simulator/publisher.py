@@ -65,7 +65,9 @@ def _producer(bootstrap: str, delivery_timeout_s: float) -> KafkaProducer:
     try:
         return _connected(bootstrap, delivery_timeout_s)
     except KafkaError as error:
-        raise PublishError(f"No Kafka answers at {bootstrap} ({type(error).__name__}): start it, or set GRIDHUB_KAFKA.") from error
+        raise PublishError(
+            f"No Kafka answers at {bootstrap} ({type(error).__name__}): start it, or set GRIDHUB_KAFKA."
+        ) from error
 
 
 def _connected(bootstrap: str, delivery_timeout_s: float) -> KafkaProducer:

@@ -15,7 +15,9 @@ class Rates:
     restated: float = 0.03  # power only: the same event number in a new message with other bytes
     late: float = 0.02  # published hours after it happened
     second_late: float = 0.3  # of redeliveries: hours later and not at once
-    neighbour: float = 0.06  # a distinct matter of the same group, close in place or time, with a sign that it is another
+    neighbour: float = (
+        0.06  # a distinct matter of the same group, close in place or time, with a sign that it is another
+    )
     indistinct: float = 0.004  # the same without any sign: what nobody could tell apart, so no hub's precision is 1
 
 

@@ -31,9 +31,7 @@ class Clock:
         """`weights`: the city's whole intensity by hour of day (24 values, all positive)."""
         hours = range(start_ms // HOUR_MS, end_ms // HOUR_MS + 1)
         self._edges = [start_ms, *(hour * HOUR_MS for hour in hours[1:]), end_ms]
-        spans = [
-            (late - early) * weights[hour_of(early)] for early, late in itertools.pairwise(self._edges)
-        ]
+        spans = [(late - early) * weights[hour_of(early)] for early, late in itertools.pairwise(self._edges)]
         self._sums = [0.0, *itertools.accumulate(spans)]
 
     def at(self, progress: float) -> int:

@@ -26,8 +26,12 @@ def tell(report: Report, land: Land, rng: Random) -> Told:
         "communityNo": rng.choice(land.insured[community]),
         "communityName": "",
         "insured": {
-            "personKey": report.subject, "name": person_name(rng), "idCard": "", "phone": telephone(rng),
-            "ageBand": rng.choice(("60-69", "70-79", "80-89")), "livesAlone": rng.random() < 0.2,
+            "personKey": report.subject,
+            "name": person_name(rng),
+            "idCard": "",
+            "phone": telephone(rng),
+            "ageBand": rng.choice(("60-69", "70-79", "80-89")),
+            "livesAlone": rng.random() < 0.2,
         },
         "pension": _pension(report, rng) if report.voice.type == "RZYQ" else None,
         "anomaly": _anomaly(rng) if report.voice.type in {"DYYC", "YSML"} else None,
@@ -40,10 +44,17 @@ def tell(report: Report, land: Land, rng: Random) -> Told:
 def _pension(report: Report, rng: Random) -> dict[str, Any]:
     days = rng.randint(1, 90)
     return {
-        "dueDate": f"{beijing(report.at_ms - days * 86_400_000):%Y%m%d}", "overdueDays": days, "suspended": days > 60
+        "dueDate": f"{beijing(report.at_ms - days * 86_400_000):%Y%m%d}",
+        "overdueDays": days,
+        "suspended": days > 60,
     }
 
 
 def _anomaly(rng: Random) -> dict[str, Any]:
     months = rng.randint(1, 8)
-    return {"ruleCode": f"JH{rng.randint(1, 20):02d}", "ruleName": "重复领取", "months": months, "amountFen": months * 180_000}
+    return {
+        "ruleCode": f"JH{rng.randint(1, 20):02d}",
+        "ruleName": "重复领取",
+        "months": months,
+        "amountFen": months * 180_000,
+    }

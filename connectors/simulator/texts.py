@@ -19,14 +19,19 @@ _NAMES = ("王建国", "李秀英", "张伟", "刘芳", "陈桂兰", "杨志强"
 
 def address(rng: Random, catalogue: Catalogue, community: str) -> str:
     """An address down to the community: district, street and community by name, with or without province and city."""
-    district, street = (catalogue.place(community[:size]) for size in (6, 9))
-    own = catalogue.place(community)
-    assert district and street and own
-    town = _RARE_TOWN if street.name == _COMMON_TOWN and rng.random() < 0.5 else street.name
+    district, street, own = (_name(catalogue, community[:size]) for size in (6, 9, 12))
+    town = _RARE_TOWN if street == _COMMON_TOWN and rng.random() < 0.5 else street
     number = f"{rng.randint(1, 400)}号"
     if rng.random() < 0.2:
         number = number.translate(_WIDE_DIGITS)
-    return f"{rng.choice(_PREFIXES)}{district.name}{town}{own.name}{number}{rng.choice(_TAILS)}"
+    return f"{rng.choice(_PREFIXES)}{district}{town}{own}{number}{rng.choice(_TAILS)}"
+
+
+def _name(catalogue: Catalogue, code: str) -> str:
+    place = catalogue.place(code)
+    if place is None:
+        raise KeyError(code)
+    return place.name
 
 
 def remark(rng: Random, word: str) -> str:

@@ -11,8 +11,16 @@ if TYPE_CHECKING:
 
     from gridhub.connectors.simulator.land import Land
 
-_NAMES = {"02": "暴雨", "05": "大风", "07": "高温", "09": "雷电", "12": "大雾", "99": "地质灾害气象风险",
-          "S2": "风速超限", "M1": "商业调查"}
+_NAMES = {
+    "02": "暴雨",
+    "05": "大风",
+    "07": "高温",
+    "09": "雷电",
+    "12": "大雾",
+    "99": "地质灾害气象风险",
+    "S2": "风速超限",
+    "M1": "商业调查",
+}
 _LEVELS = {"01": "蓝色", "02": "黄色", "03": "橙色", "04": "红色"}
 _CIRCLE_SHARE = 0.5
 
@@ -34,7 +42,9 @@ def tell(report: Report, land: Land, rng: Random) -> Told:
         "msgType": "Cancel" if report.last else "Update" if report.turn else "Alert",
         "firstIdentifier": report.first_id or None,
         "signal": {
-            "typeCode": report.voice.type, "typeName": _NAMES[report.voice.type], "levelCode": level,
+            "typeCode": report.voice.type,
+            "typeName": _NAMES[report.voice.type],
+            "levelCode": level,
             "levelName": _LEVELS[level],
         },
         "headline": "站点风速超限" if station else title,
@@ -50,7 +60,12 @@ def tell(report: Report, land: Land, rng: Random) -> Told:
 
 
 def _station(report: Report) -> dict[str, Any]:
-    return {"stationNo": f"S{report.grid[:6]}", "stationName": "自动站", "lon": round(report.lon, 7), "lat": round(report.lat, 7)}
+    return {
+        "stationNo": f"S{report.grid[:6]}",
+        "stationName": "自动站",
+        "lon": round(report.lon, 7),
+        "lat": round(report.lat, 7),
+    }
 
 
 def _area(report: Report, land: Land) -> dict[str, Any]:
