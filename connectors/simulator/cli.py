@@ -63,7 +63,10 @@ def simulate(  # noqa: PLR0913  # one argument per option
         begun = time.monotonic()
         with stopped_by_signal() as stop, counting("simulate", None if forever else events) as progress:
             count = publish(messages, settings.bootstrap, codec, truth, rate, progress, stop)
-    except (city_data.CityError, PublishError, RegistryLater, UnknownSchema, OSError) as error:
+    except UnknownSchema as error:
+        click.echo(f"{error} Make the topics and schemas first: gridhub provision.", err=True)
+        sys.exit(1)
+    except (city_data.CityError, PublishError, RegistryLater, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     seconds = time.monotonic() - begun
