@@ -11,7 +11,7 @@ from typing import Any
 
 from rocksdict import Options, Rdict, WriteBatch
 
-from gridhub.streams.transport.errors import StateError
+from gridhub.streams.transport.errors import StateError, StoreInUseError
 
 LAYOUT = b"1"
 MAX_AGE_S = 12 * 3600.0  # older than this, the changelog may have dropped tombstones that the store never saw
@@ -37,7 +37,9 @@ class RocksStore:
             return Rdict(str(self.path), _options())
         except Exception as error:  # rocksdict raises bare Exceptions
             if "lock" in str(error).lower():
-                raise StateError(f"{self.path} is in use: does another worker of this name run? {error}") from error
+                raise StoreInUseError(
+                    f"{self.path} is in use: does another worker of this name run? {error}"
+                ) from error
             shutil.rmtree(self.path)
             self.path.mkdir()
             return Rdict(str(self.path), _options())

@@ -3,7 +3,7 @@
 from gridhub.streams.transport.batch import Batch, BatchSchema, Effects, Output, State, Work
 from gridhub.streams.transport.consumer import Consumer, Transport
 from gridhub.streams.transport.errors import Later, StateError
-from gridhub.streams.transport.plan import LaneGroup, Observer, Options, Plan, install
+from gridhub.streams.transport.plan import LaneGroup, Observer, Options, Plan, Silent, install
 
 __all__ = [
     "Batch",
@@ -16,6 +16,7 @@ __all__ = [
     "Options",
     "Output",
     "Plan",
+    "Silent",
     "State",
     "StateError",
     "Transport",

@@ -29,6 +29,10 @@ class StateError(Exception):
     """The local state cannot be read or written; the worker stops."""
 
 
+class StoreInUseError(OSError):
+    """Another process has this lane's local state open: tried again, it may be letting go of it."""
+
+
 FENCED = (ProducerFenced, InvalidProducerEpoch)
 HOPELESS = (  # neither waiting nor opening the lane anew would help
     TopicAuthorizationFailedError,

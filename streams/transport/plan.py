@@ -24,6 +24,19 @@ class Observer(Protocol):
         ...
 
 
+class Silent:
+    """The Observer that counts nothing."""
+
+    def transaction(self, lane: str, partition: int, result: str, seconds: float, events: int) -> None:
+        """Not counted."""
+
+    def restored(self, lane: str, partition: int, keys: int, seconds: float) -> None:
+        """Not counted."""
+
+    def rebalanced(self, lanes: Sequence[tuple[str, int]]) -> None:
+        """Not counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class LaneGroup:
     """Topics with equal partition counts whose partition n is worked by one lane, in one transaction.

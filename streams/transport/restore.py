@@ -13,6 +13,7 @@ from faust.types import TP
 from gridhub.streams.transport.plan import Options
 
 CHUNK_RECORDS = 5000
+PATIENCE_S = 30.0  # without progress
 
 
 async def restore(store: Any, changelog: TP, options: Options) -> int:
@@ -55,7 +56,7 @@ async def _apply(consumer: Any, tp: TopicPartition, store: Any, position: int, e
             applied += len(records)
             progress_at = time.monotonic()
         position = await consumer.position(tp)
-        if time.monotonic() - progress_at > 30:
+        if time.monotonic() - progress_at > PATIENCE_S:
             raise TimeoutError(f"changelog {tp.topic}-{tp.partition} stands at {position} of {end}")
         await asyncio.sleep(0)
     store.apply({}, max(position, end))

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
 from gridhub.connectors.broker import Broker, free_port
 
 APP = Path(__file__).with_name("tally_app.py")
@@ -232,7 +233,7 @@ def scale(ring: Ring) -> None:
     ring.at(0.25)
     ring.add()
     ring.at(0.7)
-    ring.remove(sorted(ring.workers)[0])
+    ring.remove(min(ring.workers))
 
 
 def everything(ring: Ring) -> None:

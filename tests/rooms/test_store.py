@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gridhub.streams.state import rocks
 from gridhub.streams.state.rocks import MAX_AGE_S, RocksStore
 from gridhub.streams.transport import StateError
+from gridhub.streams.transport.errors import StoreInUseError
 
 CHANGELOG = ("hub.state", 3)
 
@@ -151,7 +152,7 @@ def test_a_damaged_folder_is_emptied(tmp_path, victim):
 def test_a_folder_in_use_is_not_touched(store):
     """A second worker of the same name is told, and the first one's state stays."""
     store.apply({b"a": b"1"}, 5)
-    with pytest.raises(StateError, match="another worker of this name"):
+    with pytest.raises(StoreInUseError, match="another worker of this name"):
         RocksStore(store.path)
     assert store.get_many([b"a"]) == [b"1"]
 
