@@ -13,7 +13,7 @@ import orjson
 
 _MS = struct.Struct(">q")
 _KINDS = (b"s|", b"q|", b"i|", b"t|")
-_ENDED = {"closed", "cancelled"}
+_ENDED = {"closed", "cancelled", "returned"}
 DAY_MS = 86_400_000
 
 

@@ -109,14 +109,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _say(self, event: str, tp: TopicPartition, **more: int) -> None:
         self.consumer.plan.log.error(event, topic=tp.topic, partition=tp.partition, **more)
 
-    def end_offset(self, tp: TP) -> int | None:
-        """The offset up to which this partition can be read now, as the last fetch told; None when it is not ours."""
+    def place(self, tp: TP) -> tuple[int, int] | None:
+        """Where the next fetch reads and where the partition ends now, as the last fetch told; None when unknown."""
         subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # see below
         assignment = subscription.assignment if subscription is not None else None
         # aiokafka's own question asserts that the partition is assigned, which its thread may change at any moment
         if assignment is None or TopicPartition(*tp) not in assignment.tps:
             return None
-        return assignment.state_value(TopicPartition(*tp)).lso  # type: ignore[no-any-return]
+        state = assignment.state_value(TopicPartition(*tp))
+        position = state._position if state is not None else None  # noqa: SLF001  # its property asserts, see above
+        return None if position is None or state.lso is None else (position, state.lso)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Do nothing: the watchdog on commit progress sees what this one guesses at."""
@@ -133,6 +135,7 @@ class Consumer(driver.Consumer):
         self.plan: Plan = self.app.lane_plan  # type: ignore[attr-defined]  # put there by install()
         self.lanes: dict[tuple[str, int], Lane] = {}
         self._fetching = asyncio.Lock()
+        self._ending = False
         self._read_offset = _NoOffsets()
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -149,6 +152,8 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Start the lanes that are ours now; each opens by itself, so that a long restore keeps nobody waiting."""
+        if self._ending:
+            return  # a rebalance that was under way when we were stopped
         self._start_lanes(self._by_lane(assigned))
         self.plan.observer.rebalanced(sorted(self.lanes))
         await super().on_partitions_assigned(assigned, generation_id)
@@ -250,12 +255,15 @@ class Consumer(driver.Consumer):
         asyncio.ensure_future(self.crash(error))  # noqa: RUF006  # the service keeps itself alive
 
     def lags(self) -> dict[TP, int]:
-        """Events that can be read and are not committed, per partition of the open lanes."""
+        """Events that can be read and are not committed, per partition of the open lanes.
+
+        Where everything is read and no batch waits there are none: what is left are the marks that end transactions.
+        """
         lags = {}
         for lane in filter(lambda lane: lane.open, self.lanes.values()):
             for tp, offset in lane.next_offset.items():
-                end = self._thread.end_offset(tp)
-                lags[tp] = max(0, (end if end is not None and end >= 0 else offset) - offset)
+                position, end = self._thread.place(tp) or (offset, offset)
+                lags[tp] = max(0, end - offset) if lane.waiting or position < end else 0
         return lags
 
     def stalled(self, limit_s: float) -> list[Lane]:
@@ -265,6 +273,7 @@ class Consumer(driver.Consumer):
 
     async def on_stop(self) -> None:
         """Let the running transactions end and let the lanes go."""
+        self._ending = True
         patience_s = self.plan.options.session_timeout_s / 2
         await asyncio.gather(*(lane.stop(patience_s) for lane in self.lanes.values()))
         self.lanes.clear()

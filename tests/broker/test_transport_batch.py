@@ -98,14 +98,14 @@ def test_an_end_that_caught_up_is_forgotten(thread, clock):
 
 def test_a_partition_that_is_not_ours_has_no_end(thread):
     """The consumer's thread may lose a partition at any moment: the question has an answer, not an assertion."""
-    state = SimpleNamespace(lso=7)
+    state = SimpleNamespace(lso=7, _position=5)
     assignment = SimpleNamespace(tps=frozenset({PLACE}), state_value=lambda tp: state)
     for subscription, end in [
-        (None, None), (SimpleNamespace(assignment=None), None), (SimpleNamespace(assignment=assignment), 7)
+        (None, None), (SimpleNamespace(assignment=None), None), (SimpleNamespace(assignment=assignment), (5, 7))
     ]:  # fmt: skip
         kafka = SimpleNamespace(_subscription=SimpleNamespace(subscription=subscription))
         thread._ensure_consumer = lambda kafka=kafka: kafka
-        assert thread.end_offset(TP("t", 0)) == end
+        assert thread.place(TP("t", 0)) == end
 
 
 async def test_a_worker_without_lanes_never_leaves_its_group(thread, tmp_path):

@@ -9,6 +9,7 @@ from collections import Counter
 from importlib import resources
 
 import pytest
+
 from gridhub.schemas.registry import local_codec
 from gridhub.streams import city as city_data
 from gridhub.streams import messages, road
@@ -84,16 +85,16 @@ def test_nothing_disappears(city, codec, origins):
 
 
 def test_every_incident_has_one_who_handles_it(city, codec, origins):
-    """One task to handle per incident (a wide one: one per street), and no task id twice with version 1."""
+    """One task to handle per incident (a wide one may have one per street), and no task id twice with version 1."""
     _, outbound = _run(city, codec, origins, MemoryState(), _now_ms(origins))
     tasks = [row for row in outbound.sent.tasks.to_pylist() if row["version"] == 1]
     assert len({row["task_id"] for row in tasks}) == len(tasks)
     handled = Counter(row["incident_id"] for row in tasks if row["action"] == "handle")
     opened = {d["incident_id"] for d in outbound.decided.decisions if d["outcome"] == "opened"}
     assert set(handled) == opened
-    wide = {row["incident_id"] for row in outbound.sent.incidents.to_pylist() if len(row["grid_ids"][0]) < 9}
+    incidents = outbound.sent.incidents.to_pylist()
+    wide = {row["incident_id"] for row in incidents if len(row["grid_ids"]) > 1 or len(row["grid_ids"][0]) < 9}
     assert {count for incident, count in handled.items() if incident not in wide} == {1}
-    assert all(handled[incident] > 1 for incident in wide)
 
 
 def test_a_replay_gives_the_same_ids(city, codec, origins):

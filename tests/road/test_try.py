@@ -7,6 +7,7 @@ from importlib import resources
 
 import pytest
 from click.testing import CliRunner
+
 from gridhub.streams.try_cli import try_road
 
 KEYS = {"event_id", "outcome", "reason", "grid_ids", "method", "confidence", "incident_id", "tasks"}
@@ -44,7 +45,18 @@ def test_the_same_line_twice_is_a_duplicate():
 
 @pytest.mark.parametrize(
     "line",
-    ["garbage", "[1]", "null", "{}", '{"a": 1}', '"\\ud800"', "1e999", "[" * 5000, "\x00\x01", '{"event": {"eventNo": 5}}'],
+    [
+        "garbage",
+        "[1]",
+        "null",
+        "{}",
+        '{"a": 1}',
+        '"\\ud800"',
+        "1e999",
+        "[" * 5000,
+        "\x00\x01",
+        '{"event": {"eventNo": 5}}',
+    ],
 )
 def test_garbage_is_refused_and_the_next_line_still_counts(line):
     """A refused result with a sentence, no stack trace; the line after it goes its way."""
