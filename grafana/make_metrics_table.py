@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 from check_panels import FOLDER, queries
+
 from gridhub.streams.series import SERIES, TABLE
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
+
 from gridhub.connectors.broker import jars, java
 from gridhub.connectors.broker.errors import BrokerError
 from gridhub.connectors.broker.locks import exclusive

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 
 import click
+
 from gridhub.connectors.broker import Broker, BrokerError
 from gridhub.streams import settings
 

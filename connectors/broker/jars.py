@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import truststore
+
 from gridhub.connectors.broker.errors import BrokerError
 from gridhub.connectors.broker.locks import exclusive
 

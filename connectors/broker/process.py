@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import psutil
+
 from gridhub.connectors.broker.errors import BrokerError
 from gridhub.connectors.broker.properties import HOST
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from shapely import Geometry
+
 from gridhub.streams.place.addresses import AddressLocator
 from gridhub.streams.place.answer import CITY, Answer, Cover, Place, Problem
 from gridhub.streams.place.codes import CodeBook, private_answers
 from gridhub.streams.place.rows import grid_folder
 from gridhub.streams.place.shapes import METRES_PER_DEGREE, BadShapeError, Indices, area_of_shape, grid_map
 from gridhub.streams.place.source import Source, read_source
-from shapely import Geometry
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

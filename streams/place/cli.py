@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 import orjson
+
 from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.place.locate import locate_line
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 import shapely
+
 from gridhub.streams.place.rows import Row, read_bytes, read_rows
 
 if TYPE_CHECKING:

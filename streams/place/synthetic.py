@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import orjson
 import shapely
+from numpy.typing import NDArray
+from shapely import Geometry
+
 from gridhub.streams.place.derived import crosswalk_bytes
 from gridhub.streams.place.rows import Row, grid_folder, read_bytes, read_rows
 from gridhub.streams.place.synthetic_keys import key_files
-from numpy.typing import NDArray
-from shapely import Geometry
 
 SEED = "gridhub-grids-1"
 VALID_FROM = "2014-01-01"

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
 from gridhub.connectors.broker import Broker, BrokerError, free_port, jars
 from gridhub.connectors.broker.jars import Jar, JarList
 

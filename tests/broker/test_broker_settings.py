@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gridhub.connectors.broker import BrokerError, java
 from gridhub.connectors.broker.properties import render, server_properties
 

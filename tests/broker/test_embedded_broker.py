@@ -17,11 +17,12 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka import Consumer as ConfluentConsumer
-from gridhub.connectors.broker import Broker, BrokerError, free_port
-from gridhub.connectors.broker.process import PidFile
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError
+
+from gridhub.connectors.broker import Broker, BrokerError, free_port
+from gridhub.connectors.broker.process import PidFile
 
 pytestmark = pytest.mark.broker
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gridhub.streams.series import SERIES, Series
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
+
 from gridhub.streams.metrics import Metrics, serve
 from gridhub.streams.series import STAGES, TASK_STAGES
-from prometheus_client import CollectorRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

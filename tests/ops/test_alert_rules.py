@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from gridhub.streams.series import TABLE
 from gridhub.streams.settings import Settings
 

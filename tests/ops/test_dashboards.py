@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 from check_panels import filled_in, queries
-from gridhub.streams.series import TABLE
 from make_dashboards import DASHBOARDS, text_of
 from panels import DEPARTMENT_NAMES, DISTRICTS
+
+from gridhub.streams.series import TABLE
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"

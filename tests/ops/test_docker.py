@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
-from gridhub.streams.settings import Settings
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from gridhub.streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
+
 from gridhub.streams import logs
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from gridhub.streams.metrics import BatchHistogram, Metrics, MetricsPortError, serve
-from gridhub.streams.records import LOCATED, Reason, table
-from gridhub.streams.series import ROOM_REASONS, SERIES, TABLE, UNKNOWN, Series
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
+
+from gridhub.streams.metrics import BatchHistogram, Metrics, MetricsPortError, serve
+from gridhub.streams.records import LOCATED, Reason, table
+from gridhub.streams.series import ROOM_REASONS, SERIES, TABLE, UNKNOWN, Series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,11 @@ import csv
 from pathlib import Path
 
 import pytest
-from gridhub.streams.place.answer import Problem
-from gridhub.streams.place.catalogue import Catalogue
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gridhub.streams.place.answer import Problem
+from gridhub.streams.place.catalogue import Catalogue
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "huangshi-addresses-sample.csv"
 CATALOGUE = Catalogue.load()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from gridhub.streams.place.catalogue import Catalogue
 
 FOLDER = Path(__file__).parents[2] / "config" / "grids"

@@ -4,11 +4,12 @@ import csv
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gridhub.streams.place.answer import Problem
 from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.place.codes import significant
-from hypothesis import given
-from hypothesis import strategies as st
 
 TOWNSHIPS = Path(__file__).parents[3] / "shared" / "data" / "huangshi-townships-mca2026.csv"
 CATALOGUE = Catalogue.load()

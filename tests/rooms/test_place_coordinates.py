@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gridhub.streams.place.coordinates import CRS_NAMES, check, crs_name, from_wgs84, to_wgs84
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gridhub.streams.place.coordinates import CRS_NAMES, check, crs_name, from_wgs84, to_wgs84
 
 VECTORS = Path(__file__).parents[3] / "shared" / "data" / "coordinate-vectors.csv"
 NAMES = {"WGS84": "WGS-84", "GCJ02": "GCJ-02", "BD09": "BD-09"}

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import shapely
-from gridhub.streams.place.answer import Problem
-from gridhub.streams.place.catalogue import Catalogue
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gridhub.streams.place.answer import Problem
+from gridhub.streams.place.catalogue import Catalogue
 
 CATALOGUE = Catalogue.load()
 CODES = [

@@ -6,11 +6,12 @@ import numpy as np
 import orjson
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.place.synthetic import SPECIAL_GRIDS, all_files
 from gridhub.streams.place.synthetic_keys import check_digit
-from hypothesis import given
-from hypothesis import strategies as st
 
 FOLDER = Path(__file__).parents[2] / "config" / "grids"
 CATALOGUE = Catalogue.load()

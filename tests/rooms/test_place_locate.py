@@ -3,13 +3,14 @@
 import orjson
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gridhub.streams.place.answer import Answer, Problem
 from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.place.cli import locate
 from gridhub.streams.place.coordinates import from_wgs84
 from gridhub.streams.place.locate import combine, locate_line
-from hypothesis import given
-from hypothesis import strategies as st
 
 CATALOGUE = Catalogue.load()
 GRID = CATALOGUE.place("420202005001001")
