@@ -27,7 +27,7 @@ def demo(  # noqa: PLR0913  # each is one option of the command
     workers: int,
     kills: int,
     broker_restarts: int,
-    churn: bool,
+    churn: bool,  # noqa: FBT001  # a flag of the command
     seed: int,
     rate: float | None,
     scenario: str,

@@ -69,7 +69,7 @@ def demo(order: Order, chosen: Settings) -> int:
         if order.events is None:
             _for_ever(order, town, simulated, codec)
         else:
-            result = _bounded(order, order.events, town, simulated, codec, folder)
+            result = _bounded(order, town, simulated, codec, folder)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave parts behind
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -77,7 +77,9 @@ def demo(order: Order, chosen: Settings) -> int:
     return 0 if result is None else _tell(result)
 
 
-def _bounded(order: Order, events: int, town: Town, city: SimulatedCity, codec: Codec, folder: Path) -> Result:
+def _bounded(order: Order, town: Town, city: SimulatedCity, codec: Codec, folder: Path) -> Result:
+    events = order.events
+    assert events is not None
     rate = order.rate or (events / CHAOS_SECONDS if order.wishes.any else None)
     truth = folder / "truth.jsonl"
     started = time.monotonic()
