@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 _DAY_MS = 86_400_000
+_CONTRADICTION_M = 1000.0
 _WUHAN = (114.305, 30.593)
 _UNGIVEN_IDS = (0x7F00_0000, 0x7FFF_FFFF)
 _ID = {
@@ -177,10 +178,12 @@ def _unknown_key(department: str, record: Record, _land: Land, rng: Random) -> N
 
 
 def _contradiction(department: str, record: Record, land: Land, rng: Random) -> None:
-    """A key of one district and a point of another."""
+    """A key of one district and a point of another, so far away that no border between them explains it."""
     here, there = rng.sample(land.districts, 2)
     grid = land.grid(rng, here)
     spot = land.spot(rng, land.grid(rng, there))
+    while land.catalogue.is_near(grid[:12], spot.lon, spot.lat, _CONTRADICTION_M):
+        spot = land.spot(rng, land.grid(rng, there))
     if department == POWER:
         x, y = converted(spot.lon, spot.lat, "BD-09")
         _point(department, record, x, y)
