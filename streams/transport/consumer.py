@@ -15,11 +15,12 @@ from faust.types import TP, ConsumerMessage
 
 from gridhub.streams.transport.batch import Batch, cut
 from gridhub.streams.transport.committed import committed_offsets
-from gridhub.streams.transport.errors import OffsetsAhead
+from gridhub.streams.transport.errors import LATER, OffsetsAhead
 from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.plan import Plan
 
 FETCH_TIMEOUT_S = 0.25
+STOP_LIMIT_S = 5.0
 AHEAD_PATIENCE_S = 30.0  # a partition's new leader may for a moment know less than what was committed
 # aiokafka lets a consumer leave its group that fetches nothing for so long, and never come back while it has nothing
 # to fetch: a spare worker without lanes, or one whose lanes all wait or restore. Ten years; the watchdog sees the rest.
@@ -67,6 +68,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
             metadata_max_age_ms=60_000,
         )
+
+    async def on_thread_stop(self) -> None:
+        """Close the consumer, also when the broker is away.
+
+        aiokafka then lets its own cancellation of a waiting fetch escape, and Faust would wait for this thread for ever.
+        """
+        try:
+            await asyncio.wait_for(super().on_thread_stop(), STOP_LIMIT_S)
+        except (asyncio.CancelledError, TimeoutError, *LATER) as error:
+            self.consumer.plan.log.warning("the consumer was not closed in good order", error=repr(error))
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None

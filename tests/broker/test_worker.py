@@ -1,0 +1,399 @@
+"""The real worker as a process, with a real broker and registry: every department, every topic, every way to stop."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from gridhub import schemas
+from gridhub.connectors.broker import Broker, free_port
+from gridhub.schemas.catalogue import catalogue
+from gridhub.schemas.codec import Decoded
+from gridhub.schemas.registry import connect, load_codec
+from gridhub.streams import journal
+from gridhub.streams.transport.murmur2 import partitions
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+
+GRIDHUB = str(Path(sys.executable).with_name("gridhub"))
+EXAMPLES = Path(schemas.__path__[0]) / "examples"
+PARTITIONS = 3
+LIMIT_S = 45
+BIG = 4_100_000  # bytes: what the broker takes, and more than the hub reads
+DEPARTMENTS = {
+    "PowerEvent": "power",
+    "PoliceCall": "public-security",
+    "WeatherWarning": "meteorology",
+    "FoodDrugCase": "food-drug",
+    "SocialSecurityNotice": "social-security",
+    "FamilyPlanningVisit": "family-planning",
+}
+_numbers = itertools.count(1)
+
+
+class Hub:
+    """A broker, a registry and the topics; workers come and go."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.broker = Broker(folder, free_port(), free_port())
+        self.env = os.environ | {
+            "GRIDHUB_KAFKA": self.broker.bootstrap,
+            "GRIDHUB_DATA_DIR": str(folder),
+            "GRIDHUB_REGISTRY_PORT": str(free_port()),
+            "GRIDHUB_METRICS_PORT": "0",
+            "GRIDHUB_PARTITIONS": str(PARTITIONS),
+            "GRIDHUB_MAX_AGE_DAYS": "100000",
+            "GRIDHUB_FUTURE_TOLERANCE_S": "3000000000",
+        }
+        self.published = 0
+
+    def open(self):
+        """Start it all; the registry process."""
+        self.broker.start()
+        with (self.folder / "registry.log").open("wb") as log:
+            registry = subprocess.Popen([GRIDHUB, "registry"], env=self.env, stdout=log, stderr=log)
+        done = subprocess.run(
+            [GRIDHUB, "provision"], env=self.env, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        self.codec = load_codec(connect(f"http://127.0.0.1:{self.env['GRIDHUB_REGISTRY_PORT']}"), catalogue())
+        self.producer = Producer(
+            {
+                "bootstrap.servers": self.broker.bootstrap,
+                "partitioner": "murmur2_random",
+                "message.max.bytes": 5_000_000,
+                "log_level": 0,
+            }
+        )
+        return registry
+
+    @contextmanager
+    def worker(self, name="w1"):
+        """A worker process, killed at the end if it still runs."""
+        with self.log(name).open("wb") as log:
+            command = [GRIDHUB, "worker", "--name", name]
+            process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def log(self, name="w1"):
+        """What a worker said."""
+        return self.folder / f"{name}.log"
+
+    def publish(self, topic, value, key=b"k"):
+        """Publish a message and wait until the broker has it."""
+        errors = []
+        self.producer.produce(topic, key=key, value=value, on_delivery=lambda error, _: errors.append(error))
+        self.producer.flush(30)
+        assert errors == [None]
+        self.published += topic.startswith("dept.")
+
+    def tell(self, code, record):
+        """Publish a department's record; the bytes."""
+        value = self.codec.encode(f"dept.{code}.events-value", record)
+        self.publish(f"dept.{code}.events", value)
+        return value
+
+    def report(self, task_id, stage, actor):
+        """Publish a step of a task, keyed by area, as a ticketing system does."""
+        record = {
+            "status_id": f"status-{next(_numbers)}", "task_id": task_id, "stage": stage, "actor": actor,
+            "at": time.time_ns() // 1_000_000, "note": "", "sender": "tickets",
+        }  # fmt: skip
+        value = self.codec.encode("hub.status-gridhub.hub.TaskStatus", record)
+        self.publish("hub.status", value, task_id.split("-")[0].encode())
+
+    def messages(self, topic):
+        """Committed messages of a topic up to its end, in order per partition."""
+        settings = {"bootstrap.servers": self.broker.bootstrap, "group.id": "reader", "enable.partition.eof": True}
+        consumer = Consumer(settings | {"enable.auto.commit": False, "log_level": 0})
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        found, ended, until = [], 0, time.monotonic() + LIMIT_S
+        while ended < PARTITIONS and time.monotonic() < until:
+            message = consumer.poll(1.0)
+            if message is not None and message.error() is None:
+                found.append(message)
+            ended += message is not None and message.error() is not None
+        consumer.close()
+        assert ended == PARTITIONS
+        return found
+
+    def records(self, topic):
+        """The decoded records of a topic."""
+        found = self.codec.decode_many(message.value() for message in self.messages(topic))
+        assert all(isinstance(row, Decoded) for row in found), found
+        return [row.record for row in found]
+
+    def until(self, condition):
+        """The first true answer; fails when none comes in time."""
+        end = time.monotonic() + LIMIT_S
+        while not (answer := condition()):
+            assert time.monotonic() < end, "it did not come about in time"
+            time.sleep(0.2)
+        return answer
+
+    def settled(self):
+        """Wait until every published event is located or refused, and every located one decided."""
+
+        def all_there():
+            located = len(self.records("hub.located"))
+            refused = sum(row["source_topic"].startswith("dept.") for row in self.records("hub.quarantine"))
+            decided = [row for row in self.records("hub.journal") if row["room"] == "deduplicate"]
+            assert located + refused <= self.published
+            return located + refused == self.published and len(decided) == located
+
+        self.until(all_there)
+
+    def decided(self, event_id):
+        """What the journal says about an event in deduplicate, in order."""
+        return [
+            row for row in self.records("hub.journal") if row["event_id"] == event_id and row["room"] == "deduplicate"
+        ]
+
+
+@contextmanager
+def opened(folder):
+    """A hub that is closed at the end."""
+    hub = Hub(folder)
+    registry = None
+    try:
+        registry = hub.open()
+        yield hub
+    finally:
+        if registry is not None:
+            registry.terminate()
+            registry.wait(20)
+        hub.broker.stop()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """One hub for all tests of this module; they keep apart by the ids of their events."""
+    with opened(tmp_path_factory.mktemp("hub")) as hub:
+        yield hub
+
+
+def example(name, record="PowerEvent"):
+    """An example record of a department."""
+    return json.loads((EXAMPLES / record / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def outage():
+    """An outage with an id that no other has; the id and the record."""
+    record = copy.deepcopy(example("outage"))
+    event_id = f"TD{next(_numbers):013d}"
+    record["event"]["eventNo"] = event_id
+    record["header"]["msgId"] = f"P-{event_id}"
+    return event_id, record
+
+
+def chains(records):
+    """The journal's records by chain."""
+    return {name: [row for row in records if row["chain"] == name] for name in {row["chain"] for row in records}}
+
+
+def test_every_example_of_every_department_is_accounted_for(hub):
+    """Each twice: located or refused with its original bytes; what came again is a duplicate; the chains hold."""
+    values = []
+    with hub.worker():
+        for record, code in DEPARTMENTS.items():
+            for path in sorted((EXAMPLES / record).glob("*.json")):
+                values += [hub.tell(code, json.loads(path.read_text(encoding="utf-8"))) for _ in range(2)]
+        hub.settled()
+    located, refused = hub.records("hub.located"), hub.records("hub.quarantine")
+    origins = {(row["origin_topic"], row["origin_partition"], row["origin_offset"]) for row in located}
+    origins |= {(row["source_topic"], row["source_partition"], row["source_offset"]) for row in refused}
+    lay = {
+        (message.topic(), message.partition(), message.offset())
+        for code in DEPARTMENTS.values()
+        for message in hub.messages(f"dept.{code}.events")
+    }
+    assert lay <= origins
+    assert {row["source"] for row in located} == set(DEPARTMENTS.values())
+    ids = {row["event_id"] for row in located}
+    assert ids <= {row["event_id"] for row in hub.records("hub.journal")}
+    assert {row["value"] for row in refused if row["room"] in {"admit", "normalise"}} & set(values) or not refused
+    for name, chain in chains(hub.records("hub.journal")).items():
+        assert journal.breaks(chain) == [], name
+        assert [row["seq"] for row in chain] == list(range(1, len(chain) + 1))
+
+
+def test_conservation_of_what_was_decided(hub):
+    """An outage told three times: opened or merged once, a duplicate twice; its tasks and incident are published."""
+    event_id, record = outage()
+    with hub.worker():
+        for _ in range(3):
+            hub.tell("power", record)
+        hub.settled()
+    outcomes = [row["outcome"] for row in hub.decided(event_id)]
+    assert outcomes[0] in {"opened", "merged", "possible", "attached"}
+    assert outcomes[1:] == ["duplicate", "duplicate"]
+    incident_id = hub.decided(event_id)[0]["incident_id"]
+    assert incident_id in {row["incident_id"] for row in hub.records("hub.incidents")}
+    assert incident_id in {row["incident_id"] for row in hub.records("hub.tasks")}
+
+
+def test_records_lie_where_their_keys_belong(hub):
+    """Located events are keyed by area, incidents and tasks by id; a key's partition is the one of other clients."""
+    with hub.worker():
+        hub.tell("power", outage()[1])
+        hub.settled()
+    for topic, key in (("hub.located", "area"), ("hub.incidents", "incident_id"), ("hub.tasks", "task_id")):
+        found = hub.messages(topic)
+        keys = [message.key() for message in found]
+        assert [message.partition() for message in found] == partitions(keys, PARTITIONS)
+        assert [row[key].encode() for row in hub.records(topic)] == keys
+
+
+def goes_on_behind(hub, value):
+    """Publish these bytes and an outage behind them; the refusals of the bytes, when the outage was decided."""
+    event_id, record = outage()
+    with hub.worker() as worker:
+        hub.publish("dept.power.events", value)
+        offset = hub.messages("dept.power.events")[-1].offset()
+        hub.tell("power", record)
+        hub.settled()
+        assert worker.poll() is None
+    assert hub.decided(event_id)
+    return [row for row in hub.records("hub.quarantine") if row["source_offset"] == offset and row["source"] == "power"]
+
+
+@pytest.mark.parametrize(
+    "value", [b"garbage", b"", b"\x00\x00\x00\x00\x01", b"\x00\x7f\xff\xff\xffx"],
+    ids=["garbage", "empty", "cut", "unknown-schema"],
+)  # fmt: skip
+def test_what_cannot_be_read_is_quarantined_and_what_follows_is_not_held_up(hub, value):
+    """The refusal has the original bytes; an event behind it goes its way."""
+    refused = goes_on_behind(hub, value)
+    assert value in [row["value"] for row in refused]
+    assert {row["reason"] for row in refused} <= {"bad_bytes", "unknown_schema"}
+
+
+@pytest.mark.parametrize("size", [1_048_576, BIG], ids=["as large as may be", "too large"])
+def test_a_huge_message_does_not_stop_a_partition(tmp_path, size):
+    """It is refused, also when the refusal is larger than a message may be; an event behind it goes its way."""
+    with opened(tmp_path) as hub:
+        assert {row["reason"] for row in goes_on_behind(hub, bytes(size))} <= {"bad_bytes", "too_large"}
+
+
+def test_a_task_goes_from_dispatched_to_closed(hub):
+    """Steps told on hub.status come out as versions of the task; closed by another, the incident is closed."""
+    event_id, record = outage()
+    record["event"]["occurTime"] -= 3 * 86_400_000  # far from the other tests' outages: an incident of its own
+    with hub.worker():
+        hub.tell("power", record)
+        hub.settled()
+        (decision,) = hub.decided(event_id)
+        assert decision["outcome"] == "opened"
+
+        def tasks():
+            rows = [row for row in hub.records("hub.tasks") if row["incident_id"] == decision["incident_id"]]
+            return {name: [row for row in rows if row["task_id"] == name] for name in {row["task_id"] for row in rows}}
+
+        handlers = [name for name, versions in tasks().items() if versions[0]["action"] == "handle"]
+        assert handlers
+        for task_id in handlers:
+            for stage in ("accepted", "handling", "reported"):
+                hub.report(task_id, stage, "wang")
+            hub.report(task_id, "checked", "wang")  # the handler may not
+            hub.report(task_id, "checked", "li")
+            hub.report(task_id, "closed", "li")
+        hub.until(lambda: all(tasks()[name][-1]["stage"] == "closed" for name in handlers))
+        steps = ["dispatched", "accepted", "handling", "reported", "checked", "closed"]
+        assert [[row["stage"] for row in tasks()[name]][-6:] for name in handlers] == [steps] * len(handlers)
+        versions = [[row["version"] for row in tasks()[name]] for name in handlers]
+        assert versions == [list(range(1, len(row) + 1)) for row in versions]
+
+    incidents = [row for row in hub.records("hub.incidents") if row["incident_id"] == decision["incident_id"]]
+    assert incidents[-1]["state"] == "closed"
+    refused = [row for row in hub.records("hub.quarantine") if row["room"] == "track"]
+    assert "same_actor" in {row["reason"] for row in refused}
+
+
+def test_sigterm_stops_within_ten_seconds(hub):
+    """While it works: exit code 0, and nothing of what it was doing is lost or doubled."""
+    ids = []
+    with hub.worker() as worker:
+        for number in range(60):
+            event_id, record = outage()
+            hub.tell("power", record)
+            ids.append(event_id)
+            if number == 30:
+                hub.until(lambda: b"lanes assigned" in hub.log().read_bytes())
+                worker.terminate()
+        assert worker.wait(10) == 0
+    with hub.worker():
+        hub.settled()
+    found = [row["event_id"] for row in hub.records("hub.located")]
+    assert sorted(event_id for event_id in found if event_id in ids) == sorted(ids)
+
+
+def test_sigterm_stops_while_the_broker_is_away(hub):
+    """Who cannot reach the broker can still be stopped, in time and with exit code 0."""
+    with hub.worker("w-alone") as worker:
+        hub.tell("power", outage()[1])
+        hub.settled()
+        hub.broker.stop()
+        try:
+            time.sleep(2)
+            worker.terminate()
+            assert worker.wait(20) == 0
+        finally:
+            hub.broker.start()
+
+
+def test_a_second_worker_joins_and_leaves(hub):
+    """Events flow all the time: each is located once and decided once as new."""
+    ids = []
+
+    def some():
+        for _ in range(40):
+            event_id, record = outage()
+            hub.tell("power", record)
+            ids.append(event_id)
+
+    with hub.worker("w1"):
+        some()
+        with hub.worker("w2") as second:
+            some()
+            hub.until(lambda: b"lanes assigned" in hub.log("w2").read_bytes())
+            some()
+            second.terminate()
+            assert second.wait(10) == 0
+        some()
+        hub.settled()
+    for topic in ("hub.located", "hub.journal"):
+        found = [row["event_id"] for row in hub.records(topic) if row.get("room", "deduplicate") == "deduplicate"]
+        assert sorted(event_id for event_id in found if event_id in ids) == sorted(ids)
+
+
+def test_a_deleted_state_folder_changes_nothing(hub):
+    """The state comes back from its changelog: an event told again is known as a duplicate."""
+    event_id, record = outage()
+    with hub.worker("w-state") as worker:
+        hub.tell("power", record)
+        hub.settled()
+        worker.terminate()
+        assert worker.wait(10) == 0
+    shutil.rmtree(hub.folder / "w-state" / "state")
+    with hub.worker("w-state"):
+        hub.tell("power", record)
+        hub.settled()
+    assert [row["outcome"] for row in hub.decided(event_id)][1:] == ["duplicate"]
+    for name, chain in chains(hub.records("hub.journal")).items():
+        assert journal.breaks(chain) == [], name
