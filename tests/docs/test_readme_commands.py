@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gridhub.streams import road
+
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md")
 BLOCK = re.compile(r"^```(\S*)( no-run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -84,6 +86,14 @@ def test_other_commands_of_the_readme_run(checkout: Path) -> None:
     assert tried["outcome"] == "opened"
     assert tried["tasks"]
     assert located["code"].startswith("420202")
+
+
+def test_the_picture_is_the_one_of_the_road() -> None:
+    """README.md draws the road as streams/road.py does."""
+    drawn = [" ".join(line.split()) for line in str(road.__doc__).splitlines() if set(line) & set("─►▼◄│")]
+    text = {" ".join(line.split()) for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()}
+    assert len(drawn) > 6
+    assert [line for line in drawn if line not in text] == []
 
 
 def test_bare_make_lists_the_targets() -> None:
