@@ -27,6 +27,7 @@ class Form:
     walk: Scan
     identity: str
     recursive: bool  # a record that can hold itself: values may be nested without end
+    hollow: bool  # an array's items may take no bytes: a small message can hold any number of them
     shared_defaults: bool  # a default is a list or dict, which fastavro would hand out shared between records
 
 
@@ -76,7 +77,9 @@ def form(text: str) -> Form:
         shared = [_ready_defaults(schema, named) for schema in named.values() if schema.get("type") == "record"]
     except Exception as error:
         raise BadSchema(f"not a valid Avro schema: {error}") from error
-    return Form(parsed["name"], parsed, walk, identity(text), _recursive(parsed, named), any(shared))
+    return Form(
+        parsed["name"], parsed, walk, identity(text), _recursive(parsed, named), _hollow(parsed, named), any(shared)
+    )
 
 
 def _without_logical_types(node: Any) -> Any:
@@ -144,3 +147,27 @@ def _default(kind: Any, value: Any, named: dict[str, Any]) -> Any:
             for field in schema["fields"]
         }
     return copy.copy(value)
+
+
+def _hollow(tree: Any, named: dict[str, Any]) -> bool:
+    """Whether an array anywhere in the schema may have items that take no bytes."""
+    if isinstance(tree, dict) and tree.get("type") == "array" and not _takes_bytes(tree["items"], named, frozenset()):
+        return True
+    return any(_hollow(child, named) for child in _children(tree))
+
+
+def _takes_bytes(kind: Any, named: dict[str, Any], above: frozenset[str]) -> bool:
+    """Whether every value of this type takes at least a byte; a record inside itself is taken to."""
+    if isinstance(kind, str) and kind in named:
+        kind = named[kind]
+    if isinstance(kind, str):
+        return kind != "null"
+    if isinstance(kind, list):
+        return True  # a union's index
+    if kind["type"] == "fixed":
+        return bool(kind["size"])
+    if kind["type"] in {"record", "error"}:
+        return kind["name"] in above or any(
+            _takes_bytes(field["type"], named, above | {kind["name"]}) for field in kind["fields"]
+        )
+    return kind["type"] in {"array", "map", "enum"} or _takes_bytes(kind["type"], named, above)
