@@ -128,9 +128,8 @@ class Codec:
         except Exception as error:  # fastavro raises whatever the wrong value provokes
             raise BadRecord(_misfit(ready, record), schema_id) from error
         data = out.getvalue()
-        if (
-            len(data) >= self.max_items or ready.hollow
-        ):  # else it cannot hold too many items, and fastavro wrote it well
+        # what fastavro wrote is well formed, and a short message cannot hold too many items
+        if len(data) >= min(self.max_items, self.max_bytes) or ready.hollow:
             self._check(data, schema_id, ready)
         return data
 
