@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridhub.connectors.sources.departments import DepartmentError, Departments
+from gridhub.connectors.sources.departments import DepartmentError, Departments, department_folders
 from gridhub.streams.admissions import AdmissionError, Admissions
 from gridhub.streams.categories import Categories, CategoryError
 from gridhub.streams.matching import Matching, MatchingError
@@ -37,6 +37,7 @@ class City:
     matching: Matching
     routing: Routing
     catalogue: Catalogue
+    further: tuple[Path, ...] = ()  # folders of departments outside the package
 
     @property
     def rules(self) -> dict[str, str]:
@@ -64,8 +65,9 @@ def load(folder: Path | None = None) -> City:
 
     try:
         categories = Categories.load(place("categories.csv"))
-        further = place("departments")
-        departments = Departments.load(further=[further] if further else [], categories=categories)
+        root = place("departments")
+        further = tuple(Path(str(found)) for found in department_folders(root)) if root else ()
+        departments = Departments.load(further=further, categories=categories)
         return City(
             departments,
             categories,
@@ -73,6 +75,7 @@ def load(folder: Path | None = None) -> City:
             Matching.load(place("matching.yaml"), list(categories)),
             Routing.load(place("routing.yaml"), categories),
             Catalogue.load(place("grids")),
+            further,
         )
     except _WRONG as error:
         raise CityError(f"The city's data cannot be used: {error}") from error

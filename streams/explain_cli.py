@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import UnknownSchema
 from gridhub.schemas.registry import RegistryLater, connect, load_codec
+from gridhub.streams import city as city_data
 from gridhub.streams import topics
 from gridhub.streams.journal import breaks
 from gridhub.streams.settings import load
@@ -21,9 +22,10 @@ from gridhub.streams.story import Reader, Step, story
 def _reader() -> Reader:
     settings = load()
     try:
-        codec = load_codec(connect(settings.registry, settings.data_dir / "schemas"), catalogue())
+        further = city_data.load(settings.config_dir).further
+        codec = load_codec(connect(settings.registry, settings.data_dir / "schemas"), catalogue(further), further)
         return Reader(settings.bootstrap, codec)
-    except (RegistryLater, UnknownSchema, KafkaError) as error:
+    except (RegistryLater, UnknownSchema, KafkaError, city_data.CityError) as error:
         click.echo(
             f"The hub's topics cannot be read: {error}. Kafka: {settings.bootstrap} (GRIDHUB_KAFKA), "
             f"registry: {settings.registry} (GRIDHUB_REGISTRY_URL).",

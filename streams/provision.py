@@ -12,6 +12,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from gridhub.connectors.sources.departments import Departments
 from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.registry import Incompatible, RegistryLater, connect
+from gridhub.streams.city import City
 from gridhub.streams.settings import Settings
 from gridhub.streams.topics import HUB_TOPICS, Topic, department_topic
 
@@ -27,9 +28,9 @@ def all_topics(departments: Departments) -> list[Topic]:
     return [department_topic(d.code, d.record) for d in departments] + list(HUB_TOPICS)
 
 
-def provision(settings: Settings, departments: Departments, wait_s: float = 60.0) -> dict[str, int]:
+def provision(settings: Settings, city: City, wait_s: float = 60.0) -> dict[str, int]:
     """Make topics and register schemas; the schema ids by subject. Waits up to `wait_s` for Kafka and the registry."""
-    wanted = all_topics(departments)
+    wanted = all_topics(city.departments)
     admin: KafkaAdminClient = _patient(
         lambda: KafkaAdminClient(bootstrap_servers=settings.bootstrap), KafkaError, wait_s
     )
@@ -39,7 +40,7 @@ def provision(settings: Settings, departments: Departments, wait_s: float = 60.0
         admin.close()
     registry = connect(settings.registry, settings.data_dir / "schemas")
     try:
-        return _patient(lambda: registry.provision(catalogue()), RegistryLater, wait_s)
+        return _patient(lambda: registry.provision(catalogue(city.further)), RegistryLater, wait_s)
     except Incompatible as error:
         raise ProvisionError(f"A schema is not compatible with the registered one: {error}") from error
     finally:

@@ -22,7 +22,7 @@ def provision() -> None:
 
     settings = load()
     try:
-        ids = make_ready(settings, city_data.load(settings.config_dir).departments)
+        ids = make_ready(settings, city_data.load(settings.config_dir))
     except (ProvisionError, city_data.CityError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)

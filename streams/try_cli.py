@@ -57,9 +57,9 @@ def try_road(department: str) -> None:
     if found is None:
         click.echo(f"There is no department {department!r}. Known: {', '.join(city.departments.by_code)}.", err=True)
         sys.exit(2)
-    codec = local_codec(max_bytes=settings.max_message_bytes)
+    codec = local_codec(city.further, settings.max_message_bytes)
     desk = Desk(
-        found, codec, JsonForm(readers()[found.record]), city_data.inbound_facts(city, settings, codec.decode_many),
+        found, codec, JsonForm(readers(city.further)[found.record]), city_data.inbound_facts(city, settings, codec.decode_many),
         city_data.outbound_facts(city, settings), MemoryState(),
     )  # fmt: skip
     for result in results(click.get_binary_stream("stdin"), desk, time.time_ns() // 1_000_000):

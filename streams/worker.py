@@ -182,7 +182,7 @@ def _await_world(settings: Settings, city: City, log: Any) -> Codec:
         try:
             missing = wanted - _topics(settings.bootstrap)
             if not missing:
-                return load_codec(schemas, catalogue(), max_bytes=settings.max_message_bytes)
+                return load_codec(schemas, catalogue(city.further), city.further, settings.max_message_bytes)
             waiting = f"for {len(missing)} topics ({min(missing)}, …); run `gridhub provision`"
         except KafkaError as error:
             waiting = f"for Kafka at {settings.bootstrap}: {error}"

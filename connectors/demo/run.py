@@ -60,9 +60,9 @@ def demo(order: Order, chosen: Settings) -> int:
     town = make_town(chosen, folder, say)
     result: Result | None = None
     try:
-        town.start(order.workers, city.departments)
+        town.start(order.workers, city)
         registry = connect(town.settings.registry, folder / "schemas")
-        codec = load_codec(registry, catalogue())
+        codec = load_codec(registry, catalogue(city.further), city.further)
         _await_workers(town)
         _tell_addresses(town)
         simulated = SimulatedCity(city.catalogue, city.departments, order.seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gridhub.connectors.broker import Broker
 from gridhub.connectors.demo.parts import Part, pick_port
-from gridhub.connectors.sources.departments import Departments
+from gridhub.streams.city import City
 from gridhub.streams.provision import provision
 from gridhub.streams.settings import Settings, load
 
@@ -36,12 +36,12 @@ class Town:
     _ports: set[int] = field(default_factory=set)
     _made: int = 0
 
-    def start(self, workers: int, departments: Departments) -> None:
+    def start(self, workers: int, city: City) -> None:
         """Start all parts in order and wait until the workers own their lanes."""
         if self.broker is not None:
             self.broker.start(on_progress=self.say)
         self.registry.start()
-        provision(self.settings, departments, wait_s=60)
+        provision(self.settings, city, wait_s=60)
         for _ in range(workers):
             self.add_worker()
         self.say(f"Waiting for {workers} worker{'s' * (workers > 1)} …")
