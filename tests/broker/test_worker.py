@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 GRIDHUB = str(Path(sys.executable).with_name("gridhub"))
 EXAMPLES = Path(schemas.__path__[0]) / "examples"
 PARTITIONS = 3
-LIMIT_S = 45
+LIMIT_S = 90
 BIG = 4_100_000  # bytes: what the broker takes, and more than the hub reads
 DEPARTMENTS = {
     "PowerEvent": "power",
