@@ -33,6 +33,8 @@ class Town:
     registry: Part
     workers: list[Part] = field(default_factory=list)
     metrics_ports: dict[str, int] = field(default_factory=dict)
+    worker_environment: dict[str, str] = field(default_factory=dict)
+    """Further variables for workers that are added from now on; before those of the town itself."""
     _ports: set[int] = field(default_factory=set)
     _made: int = 0
 
@@ -51,7 +53,8 @@ class Town:
         self._made += 1
         name = f"worker-{self._made}"
         port = pick_port(self.settings.metrics_port, self._ports)
-        part = Part(name, ["worker", "--name", name, "--metrics-port", str(port)], self._environment(), self.logs)
+        environment = {**self._environment(), **self.worker_environment}
+        part = Part(name, ["worker", "--name", name, "--metrics-port", str(port)], environment, self.logs)
         part.start()
         self.workers.append(part)
         self.metrics_ports[name] = port
@@ -95,15 +98,15 @@ class Town:
 
 
 def make_town(chosen: Settings, folder: Path, say: Say) -> Town:
-    """A town that is not started yet, with its data below `folder`; ports that are taken are passed over."""
+    """A town that is not started yet, with its data below `folder`; default ports that are taken are passed over."""
     ports: set[int] = set()
     changes: dict[str, object] = {"data_dir": folder}
     own_broker = not chosen.kafka
-    if own_broker:
-        changes["broker_port"] = pick_port(chosen.broker_port, ports)
-        changes["broker_controller_port"] = pick_port(chosen.broker_controller_port, ports)
-    if not chosen.registry_url:
-        changes["registry_port"] = pick_port(chosen.registry_port, ports)
+    own = ("broker_port", "broker_controller_port") * own_broker + ("registry_port",) * (not chosen.registry_url)
+    for name in own:
+        port = getattr(chosen, name)
+        # a port that somebody chose is kept: when it is taken, the part that needs it says so
+        changes[name] = port if name in chosen.model_fields_set else pick_port(port, ports)
     settings = chosen.model_copy(update=changes)
     broker = None
     if own_broker:
