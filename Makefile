@@ -27,7 +27,7 @@ demo: install ## run the whole hub here: EVENTS= WORKERS= KILLS= BROKER_RESTARTS
 	@$(BIN)/gridhub demo $(strip $(DEMO))
 
 test: dev tools lint types ## run every test, a real Kafka included, fast ones first
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=12
 
 test-fast: dev ## run the tests that need no broker: seconds
 	$(BIN)/pytest -m "not broker and not registry and not crash" \

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gridhub.connectors.broker import Broker, free_port
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TESTS = Path(__file__).parent
+
+# A busy machine is no fault of the code: examples are not timed, neither in running nor in being drawn.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 RINGS = ("rooms", "golden", "road", "docs", "ops", "contract", "packaging", "broker", "crash")
 """The folders of tests/ from fast to slow. A folder that is not named comes before `packaging`."""
 
