@@ -23,7 +23,9 @@ def _reader() -> Reader:
     settings = load()
     try:
         further = city_data.load(settings.config_dir).further
-        codec = load_codec(connect(settings.registry, settings.data_dir / "schemas"), catalogue(further), further)
+        codec = load_codec(
+            connect(settings.registry, settings.data_dir / "schemas"), catalogue(further), further, topics.HUB_BYTES
+        )
         return Reader(settings.bootstrap, codec)
     except (RegistryLater, UnknownSchema, KafkaError, city_data.CityError) as error:
         click.echo(

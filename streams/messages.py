@@ -14,6 +14,9 @@ from gridhub.streams.rooms.outbound import STATUS
 
 Record = dict[str, Any]
 
+KEPT_BYTES = topics.HUB_BYTES - (64 << 10)
+"""Larger originals stay where they are; their refusal names the place."""
+
 SUBJECTS = {
     "LocatedEvent": "hub.located-value",
     "Incident": "hub.incidents-value",
@@ -65,18 +68,24 @@ def refusal_records(refused: pa.RecordBatch, messages: Sequence[Origin], now_ms:
 
 
 def _refusal(row: Record, origin: Origin, now_ms: int) -> Record:
+    kept = len(origin.value or b"") + len(origin.key or b"") <= KEPT_BYTES
+    where = (
+        ""
+        if kept
+        else f" Its bytes are too many to be kept here; they are in {origin.topic}, see partition and offset."
+    )
     return {
         "source_topic": origin.topic,
         "source_partition": origin.partition,
         "source_offset": origin.offset,
-        "key": origin.key,
-        "value": origin.value,
+        "key": origin.key if kept else None,
+        "value": origin.value if kept else None,
         "source": row["source"] or topics.department_of(origin.topic),
         "event_id": row["event_id"],
         "schema_id": _schema_id(origin.value),
         "room": row["room"],
         "reason": row["reason"],
-        "detail": row["detail"] or "",
+        "detail": f"{row['detail'] or ''}{where}",
         "candidates": row["candidates"] or [],
         "received_at": origin.timestamp_ms,
         "refused_at": now_ms,
@@ -134,9 +143,12 @@ _STATUS_ROWS = {"gridhub.hub.TaskStatus": _report, "gridhub.hub.Command": _comma
 
 def unreadable(index: int, found: BadRecord | Decoded, room: str) -> Record:
     """The REFUSAL row of a message that is not what belongs on its topic."""
-    detail = str(found) if isinstance(found, BadRecord) else f"The record {found.name} does not belong on this topic."
+    if isinstance(found, BadRecord):
+        reason, detail = found.reason, str(found)
+    else:
+        reason, detail = Reason.BAD_BYTES.value, f"The record {found.name} does not belong on this topic."
     return {
-        "row": index, "source": None, "event_id": None, "room": room, "reason": Reason.BAD_BYTES.value,
+        "row": index, "source": None, "event_id": None, "room": room, "reason": reason,
         "detail": detail, "candidates": [],
     }  # fmt: skip
 

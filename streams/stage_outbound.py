@@ -20,7 +20,7 @@ from gridhub.streams.outbound_count import count_events, count_steps, newly_over
 from gridhub.streams.records import REFUSAL, Reason, table
 from gridhub.streams.rooms.outbound import OutboundFacts, Tracked
 from gridhub.streams.sweep import Sweeper
-from gridhub.streams.transport import Batch, Effects, Later, Output, State
+from gridhub.streams.transport import Batch, Effects, Later, Output, State, StateError
 
 
 @dataclass
@@ -74,7 +74,7 @@ class OutboundStage:
             desk.state.apply(result.changes)
             return result
 
-        found, broken = carefully(readable.table, run, later=(RegistryLater,), most=self.max_broken_in_row)
+        found, broken = carefully(readable.table, run, later=(RegistryLater, StateError), most=self.max_broken_in_row)
         results = [result for _, result in found]
         desk.located += results
         self._refuse(readable, broken, "deduplicate", origins, desk)
@@ -90,7 +90,7 @@ class OutboundStage:
             desk.state.apply(result.changes)
             return result
 
-        found, broken = carefully(readable.table, run, later=(RegistryLater,), most=self.max_broken_in_row)
+        found, broken = carefully(readable.table, run, later=(RegistryLater, StateError), most=self.max_broken_in_row)
         results = [result for _, result in found]
         desk.tracked += results
         self._refuse(readable, broken, "track", origins, desk)

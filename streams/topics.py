@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DAY_MS = 86_400_000
+HUB_BYTES = 8 << 20
+"""Largest message on the hub's own topics: a refusal holds a whole department's message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,12 @@ class Topic:
     written_by: str
     read_by: str
     partitions: int | None = None
+    largest_bytes: int | None = None  # of one message; None leaves it to the broker
 
     def config(self) -> dict[str, str]:
         """The topic's settings as Kafka names them."""
-        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms)}
+        largest = {"max.message.bytes": str(self.largest_bytes)} if self.largest_bytes else {}
+        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms), **largest}
 
 
 LOCATED = Topic("hub.located", "area", ("LocatedEvent",), "delete", 7 * DAY_MS, "inbound", "outbound, archive")
@@ -39,7 +43,10 @@ STATUS = Topic(
     "ticketing, console",
     "outbound",
 )
-QUARANTINE = Topic("hub.quarantine", "source topic", ("Refusal",), "delete", 30 * DAY_MS, "every stage", "workbench")
+QUARANTINE = Topic(
+    "hub.quarantine", "source topic", ("Refusal",), "delete", 30 * DAY_MS, "every stage", "workbench",
+    largest_bytes=HUB_BYTES,
+)  # fmt: skip
 JOURNAL = Topic("hub.journal", "area", ("Decision",), "delete", 180 * DAY_MS, "outbound", "explain, audit")
 STATE = Topic(
     "hub.state", "state key", (), "compact", -1, "outbound (changelog of its local state)", "outbound, on restore"

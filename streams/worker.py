@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,7 +31,7 @@ from gridhub.streams.stage_outbound import OutboundStage
 from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.sweep import Sweeper
 from gridhub.streams.transport import BatchSchema, Consumer, LaneGroup, Options, Plan, install
-from gridhub.streams.transport.errors import LATER
+from gridhub.streams.transport.errors import HOPELESS, LATER
 
 WAIT_S = 1.0
 
@@ -136,6 +137,7 @@ def run(settings: Settings) -> int:
     """Run a worker until it is told to stop; the exit code. A worker that lost its Kafka for long starts itself anew."""
     logs.configure(settings.log_level, settings.worker_name)
     log = logs.get("gridhub.worker")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Faust has its own: nothing is under way yet
     city = city_data.load(settings.config_dir)
     codec = _await_world(settings, city, log)
     registry = CollectorRegistry()
@@ -146,7 +148,7 @@ def run(settings: Settings) -> int:
     if error is None:
         return 0
     log.error("worker stopped", error=repr(error))
-    if isinstance(error, LATER):
+    if isinstance(error, LATER) and not isinstance(error, HOPELESS):
         time.sleep(WAIT_S)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # our own command line again
     return 1
@@ -182,7 +184,7 @@ def _await_world(settings: Settings, city: City, log: Any) -> Codec:
         try:
             missing = wanted - _topics(settings.bootstrap)
             if not missing:
-                return load_codec(schemas, catalogue(city.further), city.further, settings.max_message_bytes)
+                return load_codec(schemas, catalogue(city.further), city.further, topics.HUB_BYTES)
             waiting = f"for {len(missing)} topics ({min(missing)}, …); run `gridhub provision`"
         except KafkaError as error:
             waiting = f"for Kafka at {settings.bootstrap}: {error}"

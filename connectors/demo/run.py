@@ -62,7 +62,7 @@ def demo(order: Order, chosen: Settings) -> int:
     try:
         town.start(order.workers, city)
         registry = connect(town.settings.registry, folder / "schemas")
-        codec = load_codec(registry, catalogue(city.further), city.further)
+        codec = load_codec(registry, catalogue(city.further), city.further, topics.HUB_BYTES)
         _await_workers(town)
         _tell_addresses(town)
         simulated = SimulatedCity(city.catalogue, city.departments, order.seed)

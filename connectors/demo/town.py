@@ -34,7 +34,7 @@ class Town:
     workers: list[Part] = field(default_factory=list)
     metrics_ports: dict[str, int] = field(default_factory=dict)
     worker_environment: dict[str, str] = field(default_factory=dict)
-    """Further variables for workers that are added from now on; before those of the town itself."""
+    """Further variables for workers added from now on; they win over the town's own."""
     _ports: set[int] = field(default_factory=set)
     _made: int = 0
 

@@ -31,7 +31,7 @@ class LaneProducer:
             transaction_timeout_ms=int(options.transaction_timeout_s * 1000),
             request_timeout_ms=int(options.transaction_timeout_s * 1000),
             max_batch_size=MAX_BATCH_BYTES,
-            max_request_size=4 << 20,
+            max_request_size=16 << 20,
             retry_backoff_ms=50,
             linger_ms=0,
         )

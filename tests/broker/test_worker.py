@@ -21,7 +21,7 @@ from gridhub.connectors.broker import Broker, free_port
 from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Decoded
 from gridhub.schemas.registry import connect, load_codec
-from gridhub.streams import journal
+from gridhub.streams import journal, topics
 from gridhub.streams.transport.murmur2 import partitions
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
@@ -68,7 +68,9 @@ class Hub:
             [GRIDHUB, "provision"], env=self.env, capture_output=True, text=True, timeout=LIMIT_S, check=False
         )
         assert done.returncode == 0, done.stderr
-        self.codec = load_codec(connect(f"http://127.0.0.1:{self.env['GRIDHUB_REGISTRY_PORT']}"), catalogue())
+        self.codec = load_codec(
+            connect(f"http://127.0.0.1:{self.env['GRIDHUB_REGISTRY_PORT']}"), catalogue(), (), topics.HUB_BYTES
+        )
         self.producer = Producer(
             {
                 "bootstrap.servers": self.broker.bootstrap,
