@@ -12,9 +12,12 @@ DEMO := $(if $(EVENTS),--events $(EVENTS)) $(if $(WORKERS),--workers $(WORKERS))
 	$(if $(RATE),--rate $(RATE)) $(if $(SCENARIO),--scenario $(SCENARIO)) \
 	$(if $(CHURN),$(if $(filter 0 no false,$(CHURN)),--no-churn,--churn))
 
+# `make crash FAULT=kill SEEDS=3` becomes `python bench/crash/matrix.py kill --seeds 3`.
+CRASH := $(FAULT) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(EVENTS),--events $(EVENTS))
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo test test-fast lint types format docs lock wheel clean tools
+.PHONY: help install dev demo crash test test-fast lint types format docs lock wheel clean tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +28,9 @@ dev: $(VENV)/.dev ## the same with the tools that tests, linters and types need
 
 demo: install ## run the whole hub here: EVENTS= WORKERS= KILLS= BROKER_RESTARTS= CHURN=0|1 SEED= RATE= SCENARIO=
 	@$(BIN)/gridhub demo $(strip $(DEMO))
+
+crash: install ## break the hub in every way and count what is lost: FAULT=all SEEDS=3 SEED= EVENTS=3000
+	@$(BIN)/python bench/crash/matrix.py $(strip $(CRASH))
 
 test: dev tools lint types ## run every test, a real Kafka included, fast ones first
 	$(BIN)/pytest --durations=12

@@ -1,0 +1,282 @@
+"""The faults, once: what each of them does to a running hub. The seed of a cell decides to whom, when and how long."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import garbage
+
+from gridhub.connectors.simulator.message import Message
+from gridhub.streams import topics
+
+if TYPE_CHECKING:
+    from cell import Cell
+
+SESSION_S = 6.0
+STATE_DISK_MB = 200
+STATE_LIMIT_MB = 128  # below this the transport stops a worker
+STOP_LIMIT_S = 60.0
+FAKETIME = "faketime/libfaketimeMT.so.1"
+Messages = Callable[[Iterator[Message], Any, Any], Iterator[Message]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A story, and what the hub needs for it. `more` is how many messages there are per event of the city."""
+
+    story: Callable[[Cell], None]
+    kafka: Literal["one", "linked", "replicated"] = "one"
+    prepare: Callable[[Cell], None] | None = None
+    environment: Callable[[Cell, int], dict[str, str]] | None = None
+    messages: Messages | None = None
+    more: float = 1.0
+    missing: Callable[[], str | None] = lambda: None
+
+
+def kill(cell: Cell) -> None:
+    """Workers die without a word, three times, and come back at once or late with their state as it lay there."""
+    for share in sorted(cell.draw.uniform(0.1, 0.8) for _ in range(3)):
+        cell.at(share)
+        part = cell.any()
+        cell.kill(part)
+        cell.rest(0, 4)
+        cell.revive(part)
+
+
+def pause(cell: Cell) -> None:
+    """A worker is frozen for longer than its session and wakes as a zombie: others have its lanes by then. Twice."""
+    for share in (cell.draw.uniform(0.1, 0.3), cell.draw.uniform(0.4, 0.6)):
+        cell.at(share)
+        part = cell.any()
+        assert part.pid is not None
+        cell.say(f"{part.name} is frozen")
+        os.kill(part.pid, signal.SIGSTOP)
+        cell.rest(SESSION_S + 1, SESSION_S + 7)
+        os.kill(part.pid, signal.SIGCONT)
+        cell.say(f"{part.name} wakes")
+        cell.rest(0, 3)
+
+
+def broker_restart(cell: Cell) -> None:
+    """The broker is stopped cleanly and comes back."""
+    _broker(cell, by_force=False)
+
+
+def broker_kill(cell: Cell) -> None:
+    """The broker is killed and comes back, twice."""
+    _broker(cell, by_force=True)
+    cell.rest(1, 6)
+    _broker(cell, by_force=True)
+
+
+def _broker(cell: Cell, *, by_force: bool) -> None:
+    broker = cell.town.broker
+    assert broker is not None
+    cell.at(cell.draw.uniform(0.15, 0.5))
+    cell.say("the broker is killed" if by_force else "the broker stops")
+    broker.kill() if by_force else broker.stop()
+    cell.rest(0, 8)
+    broker.start(timeout_s=120)
+    cell.say("the broker is back")
+
+
+def rebalance_in_restore(cell: Cell) -> None:
+    """A worker loses its state; while it restores, others come and go."""
+    cell.at(cell.draw.uniform(0.3, 0.6))
+    part = cell.any()
+    cell.kill(part)
+    shutil.rmtree(cell.state_of(part))
+    cell.revive(part)
+    cell.rest(0, 2)
+    guests = [cell.join()]
+    cell.rest(0, 4)
+    guests.append(cell.join())
+    cell.rest(2, 8)
+    for guest in cell.draw.sample(guests, 2):
+        cell.leave(guest)
+        cell.rest(0, 2)
+
+
+def join_leave(cell: Cell) -> None:
+    """Two more workers for a while; then any two of the four leave."""
+    for least in (0.1, 0.3):
+        cell.at(cell.draw.uniform(least, least + 0.15))
+        cell.join()
+    for least in (0.55, 0.7):
+        cell.at(cell.draw.uniform(least, least + 0.15))
+        cell.leave(cell.any())
+
+
+def small_disk(cell: Cell) -> None:
+    """The first worker's state gets a disk of its own; it vanishes with the cell's own mounts."""
+    folder = cell.folder / "worker-1" / "state"
+    folder.mkdir(parents=True)
+    size = f"size={STATE_DISK_MB}m,mode=700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "gridhub-crash", str(folder)], check=True)
+
+
+def disk_full(cell: Cell) -> None:
+    """A worker's disk fills up: it stops and says so. Space is freed, and it is started again."""
+    cell.at(cell.draw.uniform(0.2, 0.5))
+    part = next(part for part in cell.town.workers if part.name == "worker-1")
+    cell.expect(part)
+    cell.planned_hands += 1
+    ballast = cell.state_of(part) / "ballast"
+    left_mb = cell.draw.choice((0, STATE_LIMIT_MB - 20))
+    _fill(ballast, left_mb)
+    cell.say(f"the disk of {part.name} has {left_mb} MB left")
+    _await_end(cell, part)
+    cell.rest(0, 8)
+    ballast.unlink()
+    cell.revive(part)
+
+
+def _fill(ballast: Path, left_mb: int) -> None:
+    free = shutil.disk_usage(ballast.parent).free
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(4096, free - (left_mb << 20)))
+
+
+def _await_end(cell: Cell, part: Any) -> None:
+    """The worker must end by itself, with its sentence."""
+    deadline = time.monotonic() + STOP_LIMIT_S
+    while part.running and time.monotonic() < deadline:
+        time.sleep(0.2)
+    words = part.last_words(40)
+    if part.running:
+        cell.wrong(f"{part.name} did not stop on a full disk")
+        part.kill()
+    elif part.exit_code != 1 or "worker stopped" not in words or "tate" not in words:
+        cell.wrong(f"{part.name} stopped on a full disk with {part.exit_code} and without its sentence: {words}")
+
+
+def own_clock(cell: Cell, number: int) -> dict[str, str]:
+    """The first worker's clock is told by a file."""
+    if number != 0:
+        return {}
+    library = _faketime()
+    assert library is not None
+    _set_clock(cell, 0)
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(cell.folder / "clock"),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def clock_jump(cell: Cell) -> None:
+    """One worker's wall clock is set forward by hours, back to just behind the others', and right again."""
+    for share, seconds in ((0.15, cell.draw.uniform(600, 50_000)), (0.45, -cell.draw.uniform(20, 240)), (0.7, 0)):
+        cell.at(share)
+        _set_clock(cell, seconds)
+        cell.say(f"the clock of worker-1 is off by {seconds:.0f} s")
+
+
+def _set_clock(cell: Cell, seconds: float) -> None:
+    draft = cell.folder / "clock.new"
+    draft.write_text(f"{seconds:+.0f}\n")
+    draft.replace(cell.folder / "clock")
+
+
+def _faketime() -> Path | None:
+    return next((path for path in Path("/usr/lib").glob(f"*/{FAKETIME}")), None)
+
+
+def no_faketime() -> str | None:
+    """Why a clock cannot be faked here."""
+    return None if _faketime() else "it needs libfaketime; on Debian: apt-get install libfaketime"
+
+
+def no_mounts() -> str | None:
+    """Why a small disk cannot be mounted here."""
+    able = subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True, check=False)
+    return None if able.returncode == 0 else "it needs the right to mount a small disk (as root, or in a namespace)"
+
+
+def slow_link(cell: Cell) -> None:
+    """The cables of one worker or of all become slow and narrow."""
+    for least in (0.1, 0.5):
+        cell.at(cell.draw.uniform(least, least + 0.1))
+        for link in _some_links(cell):
+            link.delay_s = cell.draw.uniform(0.02, 0.2)
+            link.bytes_per_s = cell.draw.uniform(100_000, 2_000_000)
+            cell.say(f"cable {link.port}: {link.delay_s * 1000:.0f} ms, {link.bytes_per_s / 1000:.0f} kB/s")
+        cell.at(least + 0.3)
+        _mend(cell)
+
+
+def cut_link(cell: Cell) -> None:
+    """Cables of one worker or of all are cut for 10 s, hold everything back for 10 s, and go half-open."""
+    ways = ["cut", "hold", "half-open"]
+    cell.draw.shuffle(ways)
+    for share, way in zip((0.1, 0.4, 0.65), ways, strict=True):
+        cell.at(share)
+        for link in _some_links(cell):
+            cell.say(f"cable {link.port}: {way}")
+            if way == "cut":
+                link.cut()
+            elif way == "hold":
+                link.stalled = True
+            else:
+                link.half_open()
+        cell.rest(10)
+        _mend(cell)
+
+
+def _some_links(cell: Cell) -> list[Any]:
+    assert cell.cluster is not None
+    links = cell.cluster.links
+    return cell.draw.sample(links, cell.draw.randint(1, len(links)))
+
+
+def _mend(cell: Cell) -> None:
+    assert cell.cluster is not None
+    for link in cell.cluster.links:
+        link.mend()
+    cell.say("every cable is mended")
+
+
+def three_nodes(cell: Cell) -> None:
+    """Of three nodes that replicate, the one that leads a drawn partition is killed and comes back; twice."""
+    cluster = cell.cluster
+    assert cluster is not None
+    for least in (0.15, 0.5):
+        cell.at(cell.draw.uniform(least, least + 0.15))
+        topic = cell.draw.choice((topics.LOCATED.name, topics.STATE.name, "__transaction_state", "__consumer_offsets"))
+        number = cluster.leader(topic, cell.draw.randrange(4))
+        cell.say(f"kill -9 node {number}, a leader of {topic}")
+        cluster.nodes[number].kill()
+        cell.rest(0, 10)
+        cluster.nodes[number].start()
+        cell.say(f"node {number} is back")
+
+
+def only_garbage(cell: Cell) -> None:
+    """Nothing else happens: what is no event lies between the events, from the first to the last."""
+    cell.at(1.0)
+
+
+FAULTS: dict[str, Fault] = {
+    "kill": Fault(kill),
+    "pause": Fault(pause),
+    "broker-restart": Fault(broker_restart),
+    "broker-kill": Fault(broker_kill),
+    "rebalance-in-restore": Fault(rebalance_in_restore),
+    "join-leave": Fault(join_leave),
+    "disk-full": Fault(disk_full, prepare=small_disk, missing=no_mounts),
+    "clock-jump": Fault(clock_jump, environment=own_clock, missing=no_faketime),
+    "slow-link": Fault(slow_link, kafka="linked"),
+    "cut-link": Fault(cut_link, kafka="linked"),
+    "three-nodes": Fault(three_nodes, kafka="replicated"),
+    "garbage": Fault(only_garbage, messages=garbage.among, more=2.0),
+}
