@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from link import Link
 from gridhub.connectors.broker import free_port, jars, java
 from gridhub.connectors.broker.node import Node
 from gridhub.connectors.broker.properties import DEFAULTS, HOST
+from gridhub.connectors.demo.show import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +34,11 @@ class KafkaNode:
         self.port = port
         self._node = Node(folder)
         self._properties = {**properties, "log.dirs": str(self._node.store)}
-        self._command = self._node.java_command(java.find().program, jars.provide(jars.default_cache()), HEAP_MB)
+        self._command = self._node.java_command(
+            java.find().program,
+            jars.provide(jars.default_cache(), os.environ.get("GRIDHUB_BROKER_REPOSITORY"), say),
+            HEAP_MB,
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
