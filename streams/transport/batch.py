@@ -40,11 +40,16 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one partition number, from one or several topics, each topic's in offset order."""
+    """Records of one partition number, from one or several topics, each topic's in offset order.
+
+    `number` counts the batches of a lane since its last rewind: one that is missing was dropped on the way. None is
+    not checked.
+    """
 
     lane: Any
     epoch: int
     parts: Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
+    number: int | None = None
 
     @property
     def partition(self) -> int:

@@ -45,6 +45,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ahead_since: dict[TopicPartition, float] = {}
+        self._stands: dict[TP, int] = {}  # where our last fetch or rewind left each partition
+        self._jumped: set[TP] = set()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf, options = self.app.conf, self.consumer.plan.options
@@ -82,9 +84,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
     ) -> Any:
-        return await super()._fetch_records(
+        here = self._positions(active_partitions)
+        self._jumped |= {tp for tp, position in here.items() if self._stands.get(tp, position) != position}
+        records = await super()._fetch_records(
             consumer, active_partitions, timeout=timeout, max_records=self.consumer.plan.options.batch_events
         )
+        self._stands.update(self._positions(active_partitions))
+        return records
+
+    def jumped(self) -> set[TP]:
+        """Partitions whose position was moved by nobody of ours since the last question."""
+        found, self._jumped = self._jumped, set()
+        return found
+
+    def _positions(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where the next fetch of these partitions reads; those that are not ours any more are left out."""
+        assignment = self._assignment()
+        if assignment is None:
+            return {}
+        ours = [tp for tp in tps if TopicPartition(*tp) in assignment.tps]
+        found = {tp: assignment.state_value(TopicPartition(*tp))._position for tp in ours}  # noqa: SLF001  # its property asserts
+        return {TP(*tp): position for tp, position in found.items() if position is not None}
+
+    def _assignment(self) -> Any:
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # aiokafka's own questions assert
+        return subscription.assignment if subscription is not None else None
 
     async def rewind(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Seek these partitions to their committed offsets, or to the first one where none is committed.
@@ -100,6 +124,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         offsets = {tp: self._place(tp, committed.get(tp), begins[tp], ends[tp]) for tp in tps}
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)
+            self._stands[TP(*tp)] = offset
+            self._jumped.discard(TP(*tp))
         return {TP(*tp): offset for tp, offset in offsets.items()}
 
     def _place(self, tp: TopicPartition, committed: int | None, begin: int, end: int) -> int:
@@ -122,9 +148,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def place(self, tp: TP) -> tuple[int, int] | None:
         """Where the next fetch reads and where the partition ends now, as the last fetch told; None when unknown."""
-        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # see below
-        assignment = subscription.assignment if subscription is not None else None
-        # aiokafka's own question asserts that the partition is assigned, which its thread may change at any moment
+        assignment = self._assignment()
         if assignment is None or TopicPartition(*tp) not in assignment.tps:
             return None
         state = assignment.state_value(TopicPartition(*tp))
@@ -206,10 +230,21 @@ class Consumer(driver.Consumer):
         async with self._fetching:
             epochs = {key: lane.epoch for key, lane in self.lanes.items()}
             records = await self._getmany(active_partitions=hungry, timeout=min(timeout, FETCH_TIMEOUT_S))
+            self._find_jumps()
         for key, parts in self._group(records).items():
             for piece in cut(parts, self.plan.options.batch_bytes):
-                if self.flow_active and not self.should_stop and key in self.lanes:
-                    yield self._message(Batch(self.lanes[key], epochs.get(key, -1), piece))
+                if (lane := self.lanes.get(key)) is None:
+                    continue
+                batch = Batch(lane, epochs.get(key, -1), piece, lane.fetched)
+                lane.fetched += batch.epoch == lane.epoch
+                if self.flow_active and not self.should_stop:
+                    yield self._message(batch)
+
+    def _find_jumps(self) -> None:
+        for tp in self._thread.jumped():
+            lane = self.lanes.get((self.plan.by_topic[tp.topic].name, tp.partition))
+            if lane is not None and lane.open:
+                lane.go_astray(f"somebody moved the consumer of {tp.topic}")
 
     def _group(self, records: Mapping[Any, list[Any]]) -> dict[tuple[str, int], dict[TP, list[Any]]]:
         table: dict[tuple[str, int], dict[TP, list[Any]]] = defaultdict(dict)

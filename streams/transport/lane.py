@@ -48,6 +48,9 @@ class Lane:
         self.next_offset: dict[TP, int] = {}
         self.open = False
         self.generation = 0
+        self.fetched = 0  # batches since the last rewind
+        self._taken = 0
+        self._astray = False
         self._producer: LaneProducer | None = None
         self._store: Any = None
         self._queue: deque[tuple[Batch, Work]] = deque()
@@ -148,6 +151,8 @@ class Lane:
     def rewound(self, offsets: dict[TP, int]) -> None:
         """The consumer stands at these committed offsets now: older batches are stale, newer ones flow."""
         self.epoch += 1
+        self.fetched = self._taken = 0
+        self._astray = False
         self._queue.clear()
         for tp, known in self.next_offset.items():
             if offsets.get(tp, known) < known:
@@ -160,15 +165,30 @@ class Lane:
 
     def take(self, batch: Batch, work: Work) -> None:
         """Queue a batch; one fetched before the last rewind is dropped, it will be fetched again."""
-        if batch.epoch == self.epoch and self.open:
-            self._queue.append((batch, work))
-            self._ready.set()
+        if batch.epoch != self.epoch or not self.open:
+            return
+        if batch.number not in {None, self._taken}:
+            self.go_astray(f"batch {batch.number} came where {self._taken} was next")
+            return
+        self._taken += 1
+        self._queue.append((batch, work))
+        self._ready.set()
+
+    def go_astray(self, why: str) -> None:
+        """Something is missing between what was committed and what comes: open anew, the committed offsets decide."""
+        self.log.warning("lane lost its place, opening it anew", why=why)
+        self.open = False
+        self._queue.clear()
+        self._astray = True
+        self._ready.set()
 
     async def _run(self) -> None:
         await self._open(wait_s=0.0)
         while True:
             await self._ready.wait()
             self._ready.clear()
+            if self._astray:
+                await self._open(wait_s=0.0)
             while self._queue:
                 batch, work = self._queue.popleft()
                 self._idle.clear()

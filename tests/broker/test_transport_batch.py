@@ -117,3 +117,27 @@ async def test_a_worker_without_lanes_never_leaves_its_group(thread, tmp_path):
     kafka = thread._create_worker_consumer(None)
     assert kafka._max_poll_interval_ms > 365 * 86_400_000
     assert kafka._rebalance_timeout_ms < 300_000  # else it would be the rebalance's limit too
+
+
+async def test_a_position_that_somebody_moved_is_noticed(thread, monkeypatch):
+    """What the last fetch left is where the next must begin; else the partition is named, once."""
+    state = SimpleNamespace(_position=5, lso=9)
+    assignment = SimpleNamespace(tps=frozenset({PLACE}), state_value=lambda _tp: state)
+    thread._ensure_consumer = lambda: SimpleNamespace(
+        _subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
+    )
+    thread._stands, thread._jumped = {}, set()
+    thread.consumer.plan.options = Options(("127.0.0.1:1",), None, {})
+
+    async def fetched(_self, *_args, **_options):
+        state._position += 2
+        return {}
+
+    monkeypatch.setattr(ConsumerThread.__mro__[1], "_fetch_records", fetched)
+    await thread._fetch_records(None, {TP("t", 0)})
+    await thread._fetch_records(None, {TP("t", 0)})
+    assert thread.jumped() == set()
+    state._position = 3
+    await thread._fetch_records(None, {TP("t", 0), TP("t", 1)})
+    assert thread.jumped() == {TP("t", 0)}
+    assert thread.jumped() == set()

@@ -141,6 +141,16 @@ async def test_a_batch_of_before_the_last_rewind_is_not_worked(desk):
     assert len(seen.results) == done
 
 
+async def test_a_batch_that_was_dropped_on_the_way_is_fetched_again(desk):
+    """A gap in the numbers of the batches opens the lane anew: nothing is passed over, nothing doubled."""
+    lane, feed, _ = desk.lane(counting(desk))
+    await desk.until(lambda: feed.rewinds == 1)
+    lane.take(Batch(lane, lane.epoch, {TP(desk.topic, 0): desk.records[-2:]}, 7), feed.work)
+    await desk.until(lambda: feed.rewinds == 2)
+    await desk.until_done()
+    assert desk.results() == expected(desk)
+
+
 async def test_a_commit_whose_answer_is_lost_is_not_repeated(desk, monkeypatch):
     """The transaction was committed, its answer was not heard: the lane opens anew and goes on behind it."""
     commit, lost = LaneProducer.commit, []

@@ -306,6 +306,8 @@ def _verdict(given: list[tuple[bytes, bytes]], come: list[tuple[bytes, bytes]]) 
         "lost": (before - after).total(),
         "doubled": (after - before).total(),
         "out_of_order": sum(found[key] != numbers for key, numbers in wanted.items()),
+        # keys of which only the end is missing: late rather than lost
+        "unfinished": sum(found[key] == numbers[: len(found[key])] != numbers for key, numbers in wanted.items()),
     }
 
 
