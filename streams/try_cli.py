@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import click
@@ -42,10 +43,15 @@ class Desk(NamedTuple):
 
 @click.command("try")
 @click.option("--department", required=True, help="Code, name or alias of the department that sends these records.")
-def try_road(department: str) -> None:
+@click.option(
+    "--at",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]),
+    help="The moment to judge by, UTC (what is too old, what is approved); unset: now.",
+)
+def try_road(department: str, at: datetime | None) -> None:
     """Read records as JSON lines on stdin, write one result per line on stdout, in order.
 
-    Example: gridhub try --department power < events.jsonl
+    Example: gridhub try --department power --at 2026-11-21 < events.jsonl
     """
     settings = load()
     try:
@@ -62,7 +68,8 @@ def try_road(department: str) -> None:
         found, codec, JsonForm(readers(city.further)[found.record]), city_data.inbound_facts(city, settings, codec.decode_many),
         city_data.outbound_facts(city, settings), MemoryState(),
     )  # fmt: skip
-    for result in results(click.get_binary_stream("stdin"), desk, time.time_ns() // 1_000_000):
+    now_ms = time.time_ns() // 1_000_000 if at is None else int(at.replace(tzinfo=UTC).timestamp() * 1000)
+    for result in results(click.get_binary_stream("stdin"), desk, now_ms):
         click.echo(json.dumps(result, ensure_ascii=False))
 
 

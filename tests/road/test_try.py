@@ -84,3 +84,12 @@ def test_an_unknown_department_is_wrong_use():
     done, results = _try("astrology", ["{}"])
     assert (done.exit_code, results) == (2, [])
     assert "public-security" in done.stderr
+
+
+def test_the_moment_to_judge_by_can_be_given():
+    """An old event is refused now and taken at its own time."""
+    record = _power("outage.json")
+    record["event"]["occurTime"] = record["header"]["sendTime"] = 1_600_000_000_000  # 2020-09-13
+    assert _try("power", [json.dumps(record)])[1][0]["reason"] == "wrong_time"
+    done = CliRunner().invoke(try_road, ["--department", "power", "--at", "2020-09-14"], input=json.dumps(record))
+    assert json.loads(done.stdout)["outcome"] == "opened"
