@@ -156,7 +156,8 @@ class Cell:
             self._away.add(part.name)
         self.say(f"{part.name} leaves")
         self.town.remove_worker(part)
-        if part.exit_code != 0:
+        unborn = part.exit_code == -signal.SIGTERM and not part.last_words()  # it had not begun: the system ended it
+        if part.exit_code != 0 and not unborn:
             self.wrong(f"{part.name} was asked to stop and ended with {part.exit_code}: {part.last_words(3)}")
 
     def any(self) -> Part:

@@ -24,6 +24,7 @@ SESSION_S = 6.0
 STATE_DISK_MB = 200
 STATE_LIMIT_MB = 128  # below this the transport stops a worker
 STOP_LIMIT_S = 60.0
+HASTY = 0.6  # how often a worker is started again before its disk has space
 FAKETIME = "faketime/libfaketimeMT.so.1"
 Messages = Callable[[Iterator[Message], Any, Any], Iterator[Message]]
 
@@ -124,7 +125,7 @@ def small_disk(cell: Cell) -> None:
 
 
 def disk_full(cell: Cell) -> None:
-    """A worker's disk fills up: it stops and says so. Space is freed, and it is started again."""
+    """A worker's disk fills up: it stops and says so, also when started too early. Space is freed, it starts again."""
     cell.at(cell.draw.uniform(0.2, 0.5))
     part = next(part for part in cell.town.workers if part.name == "worker-1")
     cell.expect(part)
@@ -135,6 +136,10 @@ def disk_full(cell: Cell) -> None:
     cell.say(f"the disk of {part.name} has {left_mb} MB left")
     _await_end(cell, part)
     cell.rest(0, 8)
+    if cell.draw.random() < HASTY:
+        cell.revive(part)
+        cell.expect(part)
+        _await_end(cell, part)
     ballast.unlink()
     cell.revive(part)
 
