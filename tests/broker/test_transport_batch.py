@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridhub.streams.transport import Options
-from gridhub.streams.transport import consumer as consumer_module
+from gridhub.streams.transport import thread as thread_module
 from gridhub.streams.transport.batch import cut
-from gridhub.streams.transport.consumer import AHEAD_PATIENCE_S, ConsumerThread
 from gridhub.streams.transport.errors import LATER, OffsetsAhead
+from gridhub.streams.transport.thread import AHEAD_PATIENCE_S, ConsumerThread
 
 PLACE = TopicPartition("t", 0)
 
@@ -54,7 +54,7 @@ def test_keys_count_and_a_missing_one_does_not():
 def clock(monkeypatch):
     """A monotonic clock in the test's hand."""
     clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
-    monkeypatch.setattr(consumer_module, "time", clock)
+    monkeypatch.setattr(thread_module, "time", clock)
     return clock
 
 
