@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import garbage
+from alone import alone
 
 from gridhub.connectors.simulator.message import Message
 from gridhub.streams import topics
 
 if TYPE_CHECKING:
-    from cell import Cell
+    from hub import Cell
 
-SESSION_S = 6.0
+SESSION_S = 6.0  # Kafka's own least
 STATE_DISK_MB = 200
 STATE_LIMIT_MB = 128  # below this the transport stops a worker
 STOP_LIMIT_S = 60.0
@@ -204,8 +205,7 @@ def no_faketime() -> str | None:
 
 def no_mounts() -> str | None:
     """Why a small disk cannot be mounted here."""
-    able = subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True, check=False)
-    return None if able.returncode == 0 else "it needs the right to mount a small disk (as root, or in a namespace)"
+    return None if alone() else "it needs a mount of its own (unshare and setpriv, as root or in a user namespace)"
 
 
 def slow_link(cell: Cell) -> None:

@@ -18,16 +18,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import psutil
+from alone import alone
 from faults import FAULTS
 
 CELL = Path(__file__).with_name("cell.py")
-ALONE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 MUST_BE_ZERO = ("lost", "doubled", "out_of_order", "wrong_reason", "hands", "problems")
 LIMIT_S = 480.0
 Line = dict[str, Any]
@@ -36,14 +37,12 @@ Line = dict[str, Any]
 def main() -> int:
     """Run the chosen cells one after the other."""
     chosen = _arguments()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _as_interrupt)  # also where a shell started us with SIGINT ignored
-    prefix = _alone()
+    _on_interrupt(_as_interrupt)  # also where a shell started us with SIGINT ignored
     good = True
     try:
         for name in chosen.faults:
             for seed in chosen.seeds:
-                line = _cell(name, seed, chosen, prefix)
+                line = _cell(name, seed, chosen)
                 sys.stdout.write(json.dumps(line) + "\n")
                 sys.stdout.flush()
                 good = good and is_good(line)
@@ -87,30 +86,23 @@ def _possible(name: str) -> bool:
     return why is None
 
 
-def _alone() -> list[str]:
-    """The command that gives a cell its own processes and mounts; empty where the system does not allow it."""
-    for prefix in (ALONE, [*ALONE, "--map-root-user"]):
-        with suppress(OSError):
-            if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
-                return ["setpriv", "--pdeathsig", "KILL", *prefix]
-    return []
-
-
-def _cell(name: str, seed: int, chosen: argparse.Namespace, prefix: list[str]) -> Line:
+def _cell(name: str, seed: int, chosen: argparse.Namespace) -> Line:
     folder = Path(tempfile.mkdtemp(prefix=f"gridhub-crash-{name}-{seed}-"))
     command = [sys.executable, str(CELL), name, "--seed", str(seed), "--folder", str(folder / "run")]
     command += ["--events", str(chosen.events), "--span", str(chosen.span)]
-    cell = subprocess.Popen([*prefix, *command], stdout=subprocess.PIPE, start_new_session=True)
+    cell = subprocess.Popen([*alone(), *command], stdout=subprocess.PIPE, start_new_session=True)
     line: Line = {}
     try:
         line = _answer(cell, {"fault": name, "seed": seed, "events": chosen.events}, chosen.limit)
         return line
     finally:
+        _on_interrupt(signal.SIG_IGN)  # a second Ctrl-C must not leave anything behind
         _end(cell)
         if chosen.keep or (line and not is_good(line)):
             _say(f"The logs are in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+        _on_interrupt(_as_interrupt)
 
 
 def _answer(cell: subprocess.Popen[bytes], begin: Line, limit_s: float) -> Line:
@@ -139,6 +131,11 @@ def _end(cell: subprocess.Popen[bytes]) -> None:
 
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
+
+
+def _on_interrupt(action: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, action)
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:

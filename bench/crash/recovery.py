@@ -65,9 +65,12 @@ def _ends(consumer: Consumer, names: list[str]) -> Goal:
     deadline = time.monotonic() + ASK_S
     while waiting and time.monotonic() < deadline:
         for message in consumer.consume(500, PAUSE_S):
-            place = message.topic(), message.partition()
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None
+            assert partition is not None
+            place = topic, partition
             if message.error() is None:
-                found[place] = message.offset() + 1
+                found[place] = (offset or 0) + 1
             else:  # the partition's end, or trouble that the next look meets again
                 waiting.discard(place)
     consumer.unassign()

@@ -31,7 +31,7 @@ def matrix(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module
-    for name in ("faults", "garbage"):
+    for name in ("alone", "faults", "garbage"):
         sys.modules.pop(name, None)
 
 
