@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, model_validator
 
+from gridhub.streams.files import read_bounded
 from gridhub.streams.strictyaml import strict_yaml
 
 if TYPE_CHECKING:
@@ -146,14 +147,7 @@ class Admissions:
 
 def _rules(source: Traversable) -> tuple[AdmissionRule, ...]:
     try:
-        with source.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise AdmissionError(f"{source.name} cannot be read: {error.strerror}.") from error
-    if len(content) > _MOST_BYTES:
-        raise AdmissionError(f"{source.name} is larger than {_MOST_BYTES} bytes.")
-    try:
-        return _File.model_validate(strict_yaml(content, source.name)).rules
+        return _File.model_validate(strict_yaml(read_bounded(source, _MOST_BYTES), source.name)).rules
     except ValidationError as error:
         raise AdmissionError("\n".join(_sentence(source.name, problem) for problem in error.errors()[:10])) from error
     except ValueError as error:

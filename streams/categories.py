@@ -14,6 +14,8 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from gridhub.streams.files import UnreadableError, read_bounded
+
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
@@ -58,12 +60,9 @@ class Categories(Mapping[str, Category]):
         """Read the table (None: the bundled one); CategoryError with a sentence that names the first wrong line."""
         source = path or files("gridhub.config") / "categories.csv"
         try:
-            with source.open("rb") as stream:
-                content = stream.read(_MOST_BYTES + 1)
-        except OSError as error:
-            raise CategoryError(f"{source.name} cannot be read: {error.strerror}.") from error
-        if len(content) > _MOST_BYTES:
-            raise CategoryError(f"{source.name} is larger than {_MOST_BYTES} bytes.")
+            content = read_bounded(source, _MOST_BYTES)
+        except UnreadableError as error:
+            raise CategoryError(str(error)) from error
         return cls(_rows(source.name, content), blake2b(content, digest_size=8).hexdigest())
 
     def __getitem__(self, name: str) -> Category:

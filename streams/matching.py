@@ -6,8 +6,10 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from gridhub.streams.files import UnreadableError, read_bounded
+from gridhub.streams.strictyaml import strict_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,18 +89,17 @@ class Matching(_Part):
         With `categories` (every known category code) the affinities may name no others.
         """
         source = path if path is not None else files("gridhub.config") / "matching.yaml"
-        with source.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise MatchingError(f"matching.yaml is larger than {_MOST_BYTES} bytes")
-        return cls.parse(content, categories)
+        try:
+            return cls.parse(read_bounded(source, _MOST_BYTES), categories)
+        except UnreadableError as error:
+            raise MatchingError(str(error)) from error
 
     @classmethod
     def parse(cls, content: bytes, categories: Sequence[str] | None = None) -> Matching:
         """The checked rules from a file's bytes; MatchingError as `load`."""
         try:
-            matching = cls.model_validate(yaml.safe_load(content))
-        except (ValidationError, yaml.YAMLError) as error:
+            matching = cls.model_validate(strict_yaml(content, "matching.yaml"))
+        except ValueError as error:  # pydantic's is one of them
             raise MatchingError(_sentences(error)) from error
         _known(matching, categories)
         return matching.signed(content)
@@ -125,7 +126,7 @@ def _known(matching: Matching, categories: Sequence[str] | None) -> None:
         raise MatchingError(f"affinities: no such category: {', '.join(unknown)}")
 
 
-def _sentences(error: ValidationError | yaml.YAMLError) -> str:
-    if isinstance(error, yaml.YAMLError):
-        return f"matching.yaml is no YAML: {error}"
+def _sentences(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
     return "\n".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())

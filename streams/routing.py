@@ -7,10 +7,11 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
-import yaml
 from pydantic import ValidationError
 
+from gridhub.streams.files import UnreadableError, read_bounded
 from gridhub.streams.routing_file import ACTIONS, LEVELS, SEVERITIES, STATUSES, RecipientRule, RouteFile, RoutingFile
+from gridhub.streams.strictyaml import strict_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,18 +80,17 @@ class Routing:
     def load(cls, path: Path | None, categories: Categories) -> Routing:
         """The checked file (None: the bundled one); RoutingError with one sentence per problem."""
         source = path if path is not None else files("gridhub.config") / "routing.yaml"
-        with source.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise RoutingError(f"routing.yaml is larger than {_MOST_BYTES} bytes.")
-        return cls.parse(content, categories)
+        try:
+            return cls.parse(read_bounded(source, _MOST_BYTES), categories)
+        except UnreadableError as error:
+            raise RoutingError(str(error)) from error
 
     @classmethod
     def parse(cls, content: bytes, categories: Categories) -> Routing:
         """The checked tree from a file's bytes; RoutingError as `load`."""
         try:
-            file = RoutingFile.model_validate(yaml.safe_load(content))
-        except (ValidationError, yaml.YAMLError) as error:
+            file = RoutingFile.model_validate(strict_yaml(content, "routing.yaml"))
+        except ValueError as error:  # pydantic's is one of them
             raise RoutingError(_sentences(error)) from error
         problems = list(_problems(file, categories))
         root = _node(file.route, (), "", categories)
@@ -237,7 +237,7 @@ def _covers(
     )
 
 
-def _sentences(error: ValidationError | yaml.YAMLError) -> str:
-    if isinstance(error, yaml.YAMLError):
-        return f"routing.yaml is no YAML: {error}"
+def _sentences(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
     return "\n".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}." for item in error.errors())

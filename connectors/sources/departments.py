@@ -15,6 +15,7 @@ from gridhub.connectors.sources.fields import FieldError, Record, Schema
 from gridhub.connectors.sources.mapping import Mapping
 from gridhub.schemas.form import BadSchema, form
 from gridhub.streams.categories import Categories
+from gridhub.streams.files import UnreadableError, read_bounded
 from gridhub.streams.strictyaml import strict_yaml
 from gridhub.streams.topics import Topic, department_topic
 
@@ -140,13 +141,9 @@ def load_department(folder: Traversable, categories: Categories) -> Department:
 
 def _read(path: Traversable, place: str) -> bytes:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise DepartmentError(f"{place} cannot be read: {error.strerror}.") from error
-    if len(content) > _MOST_BYTES:
-        raise DepartmentError(f"{place} is larger than {_MOST_BYTES} bytes.")
-    return content
+        return read_bounded(path, _MOST_BYTES, place)
+    except UnreadableError as error:
+        raise DepartmentError(str(error)) from error
 
 
 def _mapping(content: bytes, place: str) -> Mapping:

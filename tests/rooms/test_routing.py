@@ -21,11 +21,19 @@ def incident(**changes):
     return row | changes
 
 
+class Plain(yaml.SafeDumper):
+    """Writes what is shared out each time: references are not read."""
+
+    def ignore_aliases(self, data):
+        """All of them."""
+        return True
+
+
 def tree(*routes, **root):
     """A routing file with these routes below its root."""
     top = {"name": "root", "recipients": [HANDLE], "routes": list(routes)} | root
     file = {"version": "1", "max_fanout": 5, "finish_min": {1: 1, 2: 2, 3: 3, 4: 4}, "departments": {"power": "供电"}}
-    return yaml.safe_dump(file | {"route": top}, allow_unicode=True).encode()
+    return yaml.dump(file | {"route": top}, Dumper=Plain, allow_unicode=True).encode()
 
 
 @pytest.fixture
@@ -221,7 +229,7 @@ def test_the_version_changes_with_the_bytes(tools):
 
 def test_no_yaml_is_an_error_with_a_sentence(tools):
     """Neither a parser's trace nor a half-read tree."""
-    with pytest.raises(RoutingError, match="no YAML"):
+    with pytest.raises(RoutingError, match=r"line [0-9]+: "):
         Routing.parse(b"route: [", tools.facts.categories)
 
 
