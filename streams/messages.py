@@ -53,12 +53,13 @@ def raw_table(messages: Sequence[Origin]) -> pa.RecordBatch:
     )
 
 
-def located_records(located: pa.RecordBatch, messages: Sequence[Origin]) -> list[Record]:
-    """LocatedEvent records of the LOCATED rows, with where their messages lay."""
+def located_records(located: pa.RecordBatch, raw: pa.RecordBatch) -> list[Record]:
+    """LocatedEvent records of the LOCATED rows, with where their messages (RAW rows) lay."""
     rows: list[Record] = located.to_pylist()
-    for row in rows:
-        origin = messages[row.pop("row")]
-        row.update(origin_topic=origin.topic, origin_partition=origin.partition, origin_offset=origin.offset)
+    lay = raw.select(["topic", "partition", "offset"]).take(located.column("row")).to_pylist()
+    for row, origin in zip(rows, lay, strict=True):
+        del row["row"]
+        row.update({f"origin_{name}": value for name, value in origin.items()})
     return rows
 
 

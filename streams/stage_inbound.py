@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,13 @@ from gridhub.streams.transport import Batch, Effects, Later, Output, State
 from gridhub.streams.transport.murmur2 import partitions
 
 Found = list[tuple[int, road.Inbound]]
+
+
+class Ready(NamedTuple):
+    """What the road gave for one part of a batch, and its located events as they go out."""
+
+    result: road.Inbound
+    outputs: list[Output]
 
 
 @dataclass(frozen=True)
@@ -38,20 +46,23 @@ class InboundStage:
         origins = messages.origins(record for rows in batch.parts.values() for record in rows)
         raw, now_ms = messages.raw_table(origins), self.now_ms()
         try:
-            found, broken = carefully(
-                raw,
-                lambda part: road.inbound(part, self.facts, now_ms, self.watch),
-                later=(RegistryLater,),
-                most=self.max_broken_in_row,
+            ready, broken = carefully(
+                raw, lambda part: self._run(part, now_ms), later=(RegistryLater,), most=self.max_broken_in_row
             )
         except RegistryLater as error:
             raise Later(str(error)) from error
         bad = broken_rows(raw, broken, "admit")
-        outputs = self._located(found, origins) + self._refused(found, bad, origins, now_ms)
+        found = [(first, part.result) for first, part in ready]
+        outputs = [output for _, part in ready for output in part.outputs]
+        outputs += self._refused(found, bad, origins, now_ms)
         return Effects(outputs, {}, lambda: self._count(found, bad, origins, len(batch)))
 
-    def _located(self, found: Found, origins: list[Origin]) -> list[Output]:
-        rows = [row for first, result in found for row in messages.located_records(result.located, origins[first:])]
+    def _run(self, part: pa.RecordBatch, now_ms: int) -> Ready:
+        result = road.inbound(part, self.facts, now_ms, self.watch)
+        return Ready(result, self._located(result))
+
+    def _located(self, result: road.Inbound) -> list[Output]:
+        rows = messages.located_records(result.located, result.raw)
         values = self.codec.encode_many(SUBJECTS["LocatedEvent"], rows)
         keys = [row["area"].encode() for row in rows]
         areas = list(set(keys))

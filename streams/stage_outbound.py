@@ -18,7 +18,7 @@ from gridhub.streams.messages import SUBJECTS, Origin, Readable, Record
 from gridhub.streams.metrics import Metrics
 from gridhub.streams.outbound_count import count_events, count_steps, newly_overdue
 from gridhub.streams.records import REFUSAL, Reason, table
-from gridhub.streams.rooms.outbound import OutboundFacts, Tracked
+from gridhub.streams.rooms.outbound import Dispatched, OutboundFacts, Tracked
 from gridhub.streams.sweep import Sweeper
 from gridhub.streams.transport import Batch, Effects, Later, Output, State, StateError
 
@@ -33,6 +33,7 @@ class _Work:
     tracked: list[Tracked] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
     decisions: list[Record] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
     broken: int = 0
     overdue: int = 0
 
@@ -71,7 +72,11 @@ class OutboundStage:
 
         def run(part: Any) -> road.Outbound:
             result = road.outbound(part, self.facts, desk.now_ms, desk.state, self.watch)
+            outputs = self._sent(
+                result.sent
+            )  # before the state changes: an event that cannot be written changes nothing
             desk.state.apply(result.changes)
+            desk.outputs += outputs
             return result
 
         found, broken = carefully(readable.table, run, later=(RegistryLater, StateError), most=self.max_broken_in_row)
@@ -86,8 +91,10 @@ class OutboundStage:
 
         def run(part: Any) -> Tracked:
             result = road.status(part, self.facts, desk.now_ms, desk.state, self.watch)
-            desk.overdue += newly_overdue(result, desk.state)
+            outputs, overdue = self._sent(result), newly_overdue(result, desk.state)
             desk.state.apply(result.changes)
+            desk.outputs += outputs
+            desk.overdue += overdue
             return result
 
         found, broken = carefully(readable.table, run, later=(RegistryLater, StateError), most=self.max_broken_in_row)
@@ -110,15 +117,17 @@ class OutboundStage:
             desk.refused += messages.refusal_records(refused, origins, desk.now_ms)
 
     def _outputs(self, desk: _Work, journal: list[Record], partition: int) -> list[Output]:
-        results = [result.sent for result in desk.located] + desk.tracked
-        incidents = [row for result in results for row in result.incidents.to_pylist()]
-        tasks = [row for result in results for row in result.tasks.to_pylist()]
         return [
-            *self._encoded(topics.INCIDENTS.name, "Incident", incidents, "incident_id"),
-            *self._encoded(topics.TASKS.name, "Task", tasks, "task_id"),
+            *desk.outputs,
             *self._encoded(topics.QUARANTINE.name, "Refusal", desk.refused, "source_topic"),
             # the chain lives in one partition: the lane's own
             *self._encoded(topics.JOURNAL.name, "Decision", journal, "area", partition),
+        ]
+
+    def _sent(self, result: Dispatched | Tracked) -> list[Output]:
+        return [
+            *self._encoded(topics.INCIDENTS.name, "Incident", result.incidents.to_pylist(), "incident_id"),
+            *self._encoded(topics.TASKS.name, "Task", result.tasks.to_pylist(), "task_id"),
         ]
 
     def _encoded(self, topic: str, name: str, rows: list[Record], key: str, partition: int = -1) -> list[Output]:

@@ -39,7 +39,7 @@ class MemoryRoad:
         result = road.inbound(records.raw_table(origins), self._inbound, now_ms)
         for row in records.refusal_records(result.refused, origins, now_ms):
             self.findings.add_refused(row)
-        located = records.located_records(result.located, origins)
+        located = records.located_records(result.located, result.raw)
         places = [self._next(topics.LOCATED.name, row["area"].encode()) for row in located]
         for place, row in zip(places, located, strict=True):
             self.findings.add_located(place, row)

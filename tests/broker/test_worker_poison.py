@@ -11,6 +11,7 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from gridhub import schemas
+from gridhub.schemas.codec import BadRecord, Codec
 from gridhub.schemas.registry import RegistryLater, local_codec
 from gridhub.streams import city as city_data
 from gridhub.streams import journal, road, worker
@@ -139,6 +140,35 @@ def test_one_poison_event_outbound(hub, monkeypatch, place):
         key: alone[key] for key in alone if key[:2] in {b"s|", b"i|", b"t|", b"m|"}
     }
     effects.committed()
+
+
+def unwritable(monkeypatch, hub, is_bad):
+    """Let the codec refuse to write every record that is_bad."""
+    right = Codec.encode
+
+    def refusing(self, subject, record):
+        if is_bad(record):
+            raise BadRecord("a field of a wrong type")
+        return right(self, subject, record)
+
+    monkeypatch.setattr(Codec, "encode", refusing)
+
+
+def test_an_event_that_cannot_be_written_is_refused_alone(hub, monkeypatch):
+    """Our rules gave a record that its schema does not take: quarantined in both stages, the batch goes on."""
+    values, bad = told(hub), f"TD{2:013d}"
+    good = located(hub)
+    unwritable(monkeypatch, hub, lambda record: record.get("event_id") == bad and "grid_ids" in record)
+    effects = hub.inbound.work(batch(TOPIC, values), MemoryState())
+    assert [row["source_offset"] for row in sent(hub, effects, "hub.quarantine")] == [102]
+    assert len(sent(hub, effects, "hub.located")) == SIZE - 1
+    monkeypatch.undo()
+    unwritable(monkeypatch, hub, lambda record: record.get("changed_by", "").endswith(bad) and "events" in record)
+    effects = hub.outbound.work(batch("hub.located", good), MemoryState())
+    assert [row["event_id"] for row in sent(hub, effects, "hub.quarantine")] == [bad]
+    assert {row["event_id"] for row in sent(hub, effects, "hub.journal")} == {
+        f"TD{number:013d}" for number in range(SIZE) if number != 2
+    }
 
 
 def test_a_poison_status_is_refused_and_the_others_are_taken(hub, monkeypatch):

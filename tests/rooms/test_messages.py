@@ -50,7 +50,7 @@ def test_located_rows_make_the_round_trip(tools):
     """LOCATED rows as records of hub.located and back: the same table, with where each message lay in the record."""
     rows = [tools.event("e1"), tools.event("e2", lon=None, lat=None, subject_keys=["transformer:T-1"], text="没有电")]
     located = tools.located(rows)
-    records = messages.located_records(located, [origin(b"a", 5), origin(b"b", 9)])
+    records = messages.located_records(located, messages.raw_table([origin(b"a", 5), origin(b"b", 9)]))
     assert [(r["origin_topic"], r["origin_partition"], r["origin_offset"]) for r in records] == [
         ("dept.power.events", 2, 5), ("dept.power.events", 2, 9),
     ]  # fmt: skip
@@ -147,5 +147,5 @@ def test_a_decision_says_where_its_message_lay():
 
 def test_empty_tables_make_no_records():
     """Nothing in, nothing out."""
-    assert messages.located_records(table(LOCATED, []), []) == []
+    assert messages.located_records(table(LOCATED, []), messages.raw_table([])) == []
     assert messages.raw_table([]).num_rows == 0
