@@ -46,7 +46,7 @@ class Fault:
 def kill(cell: Cell) -> None:
     """Workers die without a word, three times, and come back at once or late with their state as it lay there."""
     for share in sorted(cell.draw.uniform(0.1, 0.8) for _ in range(3)):
-        cell.at(share)
+        cell.in_full_work(share)
         part = cell.any()
         cell.kill(part)
         cell.rest(0, 4)
@@ -56,7 +56,7 @@ def kill(cell: Cell) -> None:
 def pause(cell: Cell) -> None:
     """A worker is frozen for longer than its session and wakes as a zombie: others have its lanes by then. Twice."""
     for share in (cell.draw.uniform(0.1, 0.3), cell.draw.uniform(0.4, 0.6)):
-        cell.at(share)
+        cell.in_full_work(share)
         part = cell.any()
         assert part.pid is not None
         cell.say(f"{part.name} is frozen")
@@ -82,7 +82,7 @@ def broker_kill(cell: Cell) -> None:
 def _broker(cell: Cell, *, by_force: bool) -> None:
     broker = cell.town.broker
     assert broker is not None
-    cell.at(cell.draw.uniform(0.15, 0.5))
+    cell.in_full_work(cell.draw.uniform(0.15, 0.5))
     cell.say("the broker is killed" if by_force else "the broker stops")
     broker.kill() if by_force else broker.stop()
     cell.rest(0, 8)
@@ -92,7 +92,7 @@ def _broker(cell: Cell, *, by_force: bool) -> None:
 
 def rebalance_in_restore(cell: Cell) -> None:
     """A worker loses its state; while it restores, others come and go."""
-    cell.at(cell.draw.uniform(0.3, 0.6))
+    cell.in_full_work(cell.draw.uniform(0.3, 0.6))
     part = cell.any()
     cell.kill(part)
     shutil.rmtree(cell.state_of(part))
@@ -225,7 +225,7 @@ def cut_link(cell: Cell) -> None:
     ways = ["cut", "hold", "half-open"]
     cell.draw.shuffle(ways)
     for share, way in zip((0.1, 0.4, 0.65), ways, strict=True):
-        cell.at(share)
+        cell.in_full_work(share)
         for link in _some_links(cell):
             cell.say(f"cable {link.port}: {way}")
             if way == "cut":
@@ -256,7 +256,7 @@ def three_nodes(cell: Cell) -> None:
     cluster = cell.cluster
     assert cluster is not None
     for least in (0.15, 0.5):
-        cell.at(cell.draw.uniform(least, least + 0.15))
+        cell.in_full_work(cell.draw.uniform(least, least + 0.15))
         topic = cell.draw.choice((topics.LOCATED.name, topics.STATE.name, "__transaction_state", "__consumer_offsets"))
         number = cluster.leader(topic, cell.draw.randrange(4))
         cell.say(f"kill -9 node {number}, a leader of {topic}")

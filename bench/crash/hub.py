@@ -5,6 +5,7 @@ A worker that ends by itself is started again, as a supervisor would, and counte
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import threading
@@ -33,6 +34,8 @@ from gridhub.streams.settings import load
 WORKERS = 2
 START_S = 90.0
 LOOK_S = 0.05
+PILE_S = 1.5
+MOMENT_S = (0.01, 0.4)
 
 
 @dataclass
@@ -189,6 +192,18 @@ class Cell:
         """Wait until this share of the events is published."""
         while self.published < share and self.failed is None:
             time.sleep(LOOK_S)
+
+    def in_full_work(self, share: float) -> None:
+        """Wait for this share, and for a moment in which every lane has work: what strikes now strikes transactions.
+
+        All workers are held for PILE_S, so that events pile up; then they go on for a drawn moment.
+        """
+        self.at(share)
+        held = [part.pid for part in self.town.workers if part.pid is not None]
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in held:
+                os.kill(pid, number)
+            time.sleep(PILE_S if number == signal.SIGSTOP else self.draw.uniform(*MOMENT_S))
 
     def rest(self, least_s: float, most_s: float | None = None) -> None:
         """Let time pass: so long, or drawn between two bounds."""
