@@ -34,8 +34,10 @@ from gridhub.streams.settings import load
 WORKERS = 2
 START_S = 90.0
 LOOK_S = 0.05
-PILE_S = 1.5
-MOMENT_S = (0.01, 0.4)
+PILE_S = 3.0
+MOMENT_S = (0.05, 0.8)
+BATCH_EVENTS = 5  # many transactions, so that a stroke falls into some
+LIMITS = {"GRIDHUB_SESSION_TIMEOUT_S": str(SESSION_S), "GRIDHUB_BATCH_EVENTS": str(BATCH_EVENTS)}
 
 
 @dataclass
@@ -131,7 +133,7 @@ class Cell:
         links = self.cluster.links if self.cluster else []
         kafka = {"GRIDHUB_KAFKA": f"127.0.0.1:{links[number].port}"} if links and number is not None else {}
         special = self.fault.environment(self, number) if self.fault.environment and number is not None else {}
-        self.town.worker_environment = {"GRIDHUB_SESSION_TIMEOUT_S": str(SESSION_S), **kafka, **special}
+        self.town.worker_environment = {**LIMITS, **kafka, **special}
         with self._lock:
             part = self.town.add_worker()
         self.say(f"{part.name} joins")
