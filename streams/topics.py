@@ -26,7 +26,9 @@ class Topic:
     def config(self) -> dict[str, str]:
         """The topic's settings as Kafka names them."""
         largest = {"max.message.bytes": str(self.largest_bytes)} if self.largest_bytes else {}
-        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms), **largest}
+        # the broker's clock, not the writers': one that runs ahead is neither believed nor a reason to refuse its records
+        clock = {"message.timestamp.type": "LogAppendTime"}
+        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms), **clock, **largest}
 
 
 LOCATED = Topic("hub.located", "area", ("LocatedEvent",), "delete", 7 * DAY_MS, "inbound", "outbound, archive")
