@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -144,6 +145,7 @@ def run(settings: Settings) -> int:
     app = make_app(settings, city, codec, registry)
     if settings.metrics_port:
         serve(registry, settings.metrics_host, settings.metrics_port)
+    _calm_collector()
     error = _run_app(app, settings)
     if error is None:
         return 0
@@ -152,6 +154,17 @@ def run(settings: Settings) -> int:
         time.sleep(WAIT_S)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # our own command line again
     return 1
+
+
+def _calm_collector() -> None:
+    """Leave what lives as long as the worker out of garbage collection, and collect the rest less often.
+
+    A batch makes thousands of dicts and few cycles: with Python's own thresholds a quarter of the road's time went into
+    looking through them (5,000 events, 2.1 s against 1.6 s).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _run_app(app: faust.App, settings: Settings) -> BaseException | None:
