@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,9 +73,8 @@ class OutboundStage:
 
         def run(part: Any) -> road.Outbound:
             result = road.outbound(part, self.facts, desk.now_ms, desk.state, self.watch)
-            outputs = self._sent(
-                result.sent
-            )  # before the state changes: an event that cannot be written changes nothing
+            # before the state changes: an event that cannot be written changes nothing
+            outputs = self._sent(result.sent)
             desk.state.apply(result.changes)
             desk.outputs += outputs
             return result
@@ -141,11 +141,15 @@ class OutboundStage:
         for row in desk.refused:
             source = self.metrics.department(row["source"])
             self.metrics.refused.labels(source, row["room"], row["reason"]).inc()
-        groups = {code: row.matter_group for code, row in self.facts.categories.items()}  # type: ignore[attr-defined]
         for result in desk.located:
-            count_events(self.metrics, result, groups, batch.partition)
+            count_events(self.metrics, result, self._groups, batch.partition)
             located = result.located
             received = np.asarray(located.column("received_at").to_numpy(zero_copy_only=False), np.int64)
             self.metrics.observe_end_to_end(located.column("source").to_pylist(), received, self.now_ms())
         for tracked in desk.tracked:
-            count_steps(self.metrics, tracked, groups, batch.partition)
+            count_steps(self.metrics, tracked, self._groups, batch.partition)
+
+    @cached_property
+    def _groups(self) -> dict[str, str]:
+        """The matter group of each category."""
+        return {code: row.matter_group for code, row in self.facts.categories.items()}  # type: ignore[attr-defined]

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any, cast
 
 import faust
@@ -217,8 +216,3 @@ def _topics(bootstrap: str) -> set[str]:
         return set(admin.list_topics())
     finally:
         admin.close()
-
-
-def state_folder(settings: Settings) -> Path:
-    """Where this worker's local state lies."""
-    return settings.data_dir / settings.worker_name / "state"

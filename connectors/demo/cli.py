@@ -41,16 +41,17 @@ def demo(  # noqa: PLR0913  # each is one option of the command
     from gridhub.connectors.demo.run import Order
     from gridhub.connectors.demo.run import demo as run_demo
     from gridhub.connectors.demo.show import say
-    from gridhub.connectors.demo.town import DemoError, chosen_settings
+    from gridhub.connectors.demo.town import DemoError
     from gridhub.connectors.simulator.publisher import PublishError
     from gridhub.streams.city import CityError
     from gridhub.streams.provision import ProvisionError
+    from gridhub.streams.settings import load
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _as_interrupt)  # also where a shell started us with SIGINT ignored
     wishes = Wishes(kills, broker_restarts, churn)
     try:
-        code = run_demo(Order(events, workers, wishes, seed, rate, scenario), chosen_settings())
+        code = run_demo(Order(events, workers, wishes, seed, rate, scenario), load())
     except (BrokerError, DemoError, CityError, ProvisionError, PublishError) as error:
         say(str(error))
         code = 1

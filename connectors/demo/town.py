@@ -12,7 +12,7 @@ from gridhub.connectors.broker import Broker
 from gridhub.connectors.demo.parts import Part, pick_port
 from gridhub.streams.city import City
 from gridhub.streams.provision import provision
-from gridhub.streams.settings import Settings, load
+from gridhub.streams.settings import Settings
 
 Say = Callable[[str], None]
 STOP_S = 8.0
@@ -133,8 +133,3 @@ def clean_folder(folder: Path) -> None:
         )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-
-
-def chosen_settings() -> Settings:
-    """The settings, as the environment and gridhub.toml say."""
-    return load()
