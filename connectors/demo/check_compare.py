@@ -122,14 +122,23 @@ def _matters(report: Report, told: Told, located: list[Located], decisions: dict
     """Pairs of events of one matter beside pairs of one incident; redeliveries are no events of their own."""
     strict: list[tuple[str, str]] = []
     wide: list[tuple[str, str]] = []
+    twins: dict[str, str] = {}
     for event in located:
         truth, decision = told[event.origin], decisions.get(event.at)
         if decision is None or truth.kind != "valid" or truth.true_matter is None:
             continue
         wide.append((truth.true_matter, decision.incident_id))
+        twins[truth.true_matter] = truth.twin
         alone = decision.outcome in _JOINED
         strict.append((truth.true_matter, f"{decision.incident_id} {event.at}" if alone else decision.incident_id))
     report.strict, report.wide = pairs(strict), pairs(wide)
+    report.indistinct = twin_pairs(wide, twins)
+
+
+def twin_pairs(assigned: list[tuple[str, str]], twins: dict[str, str]) -> int:
+    """Joined pairs of two matters that nobody could tell apart; `twins` leads from either to the other."""
+    cells = Counter(assigned)
+    return sum(count * cells[twins[matter], incident] for (matter, incident), count in cells.items()) // 2
 
 
 def pairs(assigned: list[tuple[str, str]]) -> Pairs:

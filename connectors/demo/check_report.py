@@ -79,6 +79,7 @@ class Report:
     wrong_grids: list[tuple[Truth, tuple[str, ...], str]] = field(default_factory=list)
     strict: Pairs = NO_PAIRS  # merged only
     wide: Pairs = NO_PAIRS  # possible and attached count as joined
+    indistinct: int = 0  # joined pairs of two matters that nobody could tell apart; `wide` has them too
     refused_by: Counter[tuple[str, str]] = field(default_factory=Counter)  # department, reason
     departments: dict[str, Counter[str]] = field(default_factory=dict)
     seconds: float = 0.0
@@ -87,6 +88,11 @@ class Report:
     def received(self) -> int:
         """Messages that the hub has taken up."""
         return self.admitted + self.refused
+
+    @property
+    def wrong_pairs(self) -> int:
+        """Joined pairs of two matters that could have been told apart."""
+        return self.wide.joined - self.wide.both - self.indistinct
 
     @property
     def lost(self) -> int:
@@ -121,6 +127,9 @@ class Report:
             "possible": self.possible,
             "precision": round(self.wide.precision, 4),
             "recall": round(self.wide.recall, 4),
+            "pairs": self.wide.joined,
+            "indistinct": self.indistinct,
+            "wrong_pairs": self.wrong_pairs,
             "grid_right": round(self.grids(*EXACT_WAYS), 4),
             "address_right": round(self.grids("address"), 4),
             "wrong_reason": len(self.wrong_reason),

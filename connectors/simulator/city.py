@@ -233,6 +233,7 @@ class _Run:
             true_codes=told.codes,
             place_way=told.way,
             true_matter=matter.matter_id,
+            twin=matter.twin,
             late=late,
         )
 

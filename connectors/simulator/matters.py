@@ -33,6 +33,7 @@ class Matter:
     kind: Kind
     grid: str | None  # None: wide
     reports: tuple[Report, ...]
+    twin: str = ""  # another matter that nobody could tell from this one
 
 
 class Planner:

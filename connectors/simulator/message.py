@@ -41,6 +41,7 @@ class Truth:
     true_codes: tuple[str, ...] = ()
     place_way: str = ""
     true_matter: str | None = None
+    twin: str = ""  # another matter: nothing in the reports tells the two apart
     expected_reason: Reason | None = None
     fault: str = ""
     duplicate_of: int | None = None

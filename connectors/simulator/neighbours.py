@@ -6,6 +6,7 @@ the radius, or an exercise.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gridhub.connectors.simulator.kinds import BY_NAME, Kind
@@ -32,13 +33,17 @@ def pair(planner: Planner, at_ms: int) -> list[Matter]:
 
 
 def indistinct(planner: Planner, at_ms: int) -> list[Matter]:
-    """Two matters of one kind in one grid within minutes, with nothing in the reports that tells them apart."""
+    """Two matters of one kind in one grid within minutes, with nothing in the reports that tells them apart.
+
+    Each is told once: a pair then costs every hub one wrong pair, and not as many as the dice give reports.
+    """
     kind = _short_kind(planner)
     spot = _ground(planner, kind, at_ms) if kind else None
     if kind is None or spot is None:
         return []
     soon = at_ms + planner.rng.randint(60, 900) * 1000
-    return [planner.told(kind, spot, "", at_ms), planner.told(kind, spot, "", soon)]
+    one, other = (planner.told(kind, spot, "", moment, most=1) for moment in (at_ms, soon))
+    return [replace(one, twin=other.matter_id), replace(other, twin=one.matter_id)]
 
 
 def _other_transformer(planner: Planner, at_ms: int) -> list[Matter]:
