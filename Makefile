@@ -33,7 +33,7 @@ crash: install ## break the hub in every way and count what is lost: FAULT=all S
 	@$(BIN)/python bench/crash/matrix.py $(strip $(CRASH))
 
 test: dev tools lint types ## run every test, a real Kafka included, fast ones first
-	$(BIN)/pytest --durations=12
+	$(BIN)/pytest -n 2 --dist loadgroup --durations=12
 
 test-fast: dev ## run the tests that need no broker: seconds
 	$(BIN)/pytest -m "not broker and not registry and not crash" \

@@ -22,6 +22,10 @@ RINGS = ("rooms", "golden", "road", "docs", "ops", "contract", "packaging", "bro
 """The folders of tests/ from fast to slow. A folder that is not named comes before `packaging`."""
 
 
+HEAVY = ("crash", "broker/test_demo.py", "ops/test_panels_on_hub.py")
+"""Tests that start a whole hub: with `pytest -n 2` they run one after another, beside all others."""
+
+
 def ring(path: Path) -> int:
     """The place of a test file's folder in the order of the rings."""
     folder = path.relative_to(TESTS).parts[0]
@@ -38,6 +42,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast rings first: pytest-randomly has shuffled before, and a stable sort keeps its order inside each ring."""
     items.sort(key=lambda item: ring(item.path))
+    for item in items:
+        if item.path.relative_to(TESTS).as_posix().startswith(HEAVY):
+            item.add_marker(pytest.mark.xdist_group("heavy"))
 
 
 @pytest.fixture(scope="session")
