@@ -84,6 +84,11 @@ EVENT = _schema(
     crs=pa.string(),
     address=pa.string(),
     area_shape=pa.string(),  # JSON: {"codes": […]} | {"circle": [lon, lat, km]} | GeoJSON geometry; WGS-84
+    # of a warning: what kind of message it is, what it speaks about, and when it holds (CAP 1.2)
+    message=pa.string(),  # alert | update | cancel; null for what is no warning
+    references=STRINGS,  # event ids of the same source: superseded by an update, ended by a cancel
+    valid_from=pa.int64(),  # ms
+    valid_until=pa.int64(),  # ms
 )
 """Admitted events: one common form, not yet on the grid."""
 
@@ -112,6 +117,10 @@ LOCATED = _schema(
     exact_point=pa.bool_(),  # the point is the event's own
     place_name=pa.string(),
     catalogue=pa.string(),  # version of the grid catalogue that placed it
+    message=pa.string(),  # alert | update | cancel; null for what is no warning
+    references=STRINGS,  # event ids of the same source: superseded by an update, ended by a cancel
+    valid_from=pa.int64(),  # ms
+    valid_until=pa.int64(),  # ms
 )
 """Events on the grid: the rows of hub.located."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gridhub.connectors.sources.fields import FieldError, Getter, Record, Schema, first, text
-from gridhub.connectors.sources.mapping import Joined, Mapping, SubjectKey
+from gridhub.connectors.sources.mapping import Joined, Mapping, SubjectKey, Time
 from gridhub.connectors.sources.masking import masked
 from gridhub.connectors.sources.places import Row, ways
 from gridhub.connectors.sources.readers import Readers, Word, numbered
@@ -48,6 +48,7 @@ class Compiler:
         severity, status = self.severity(), self.status()
         planned, words = self.planned(), self.words(category)
         keys, place = self.subject_keys(), ways(self.read, mapping.places)
+        warned = self.warned()
         defaults = {name: row.default_severity for name, row in self.categories.items()}
 
         def to_event(record: Record) -> Row:
@@ -67,6 +68,8 @@ class Compiler:
                 "subject_keys": keys(record),
             }
             place(record, row)
+            if warned:
+                row.update(warned(record))
             return row
 
         return to_event
@@ -96,8 +99,11 @@ class Compiler:
 
     def occurred_at(self) -> Callable[[Record], int | None]:
         """The reader of the time, in ms since the epoch."""
-        asked = self.mapping.fields.occurred_at
-        getters, form = [self.read.one(path, "fields.occurred_at.path") for path in asked.path], asked.form
+        return self.moment(self.mapping.fields.occurred_at, "fields.occurred_at")
+
+    def moment(self, asked: Time, key: str) -> Callable[[Record], int | None]:
+        """The reader of a time: the first of its fields that is not empty, in ms since the epoch."""
+        getters, form = [self.read.one(path, f"{key}.path") for path in asked.path], asked.form
 
         def moment(record: Record) -> int | None:
             for getter in getters:
@@ -144,6 +150,30 @@ class Compiler:
             return any(_plain(getter(record)) in values for getter, values in rules)
 
         return by_rule
+
+    def warned(self) -> Callable[[Record], Row] | None:
+        """The reader of a warning's own columns; None where the department sends no warnings."""
+        asked = self.mapping.warning
+        if asked is None:
+            return None
+        message = self.read.translation("warning.message", (asked.message,), None)
+        for path in asked.references:
+            self.read.allowed(path, "warning.references", lists=True)
+        references = [self.read.all_of(path) for path in asked.references]
+        begin = self.moment(asked.valid_from, "warning.valid_from") if asked.valid_from else lambda _record: None
+        end = self.moment(asked.valid_until, "warning.valid_until") if asked.valid_until else lambda _record: None
+
+        def columns(record: Record) -> Row:
+            named = (text(value) for reader in references for value in reader(record))
+            found = list(dict.fromkeys(word for word in named if word))
+            return {
+                "message": message(record),
+                "references": found[:_MOST_SUBJECT_KEYS],
+                "valid_from": begin(record),
+                "valid_until": end(record),
+            }
+
+        return columns
 
     def words(self, category: Word) -> Callable[[Record], tuple[str, str]]:
         """The reader of title and text, both without personal data."""

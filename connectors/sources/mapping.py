@@ -113,6 +113,15 @@ class SubjectKey(Strict):
     path: Paths
 
 
+class Warned(Strict):
+    """What kind of message a warning is, the event ids it speaks about, and from when until when it holds."""
+
+    message: Table[Literal["alert", "update", "cancel"]]
+    references: Annotated[tuple[Path, ...], BeforeValidator(_listed), Field(max_length=8)] = ()
+    valid_from: Time | None = None
+    valid_until: Time | None = None
+
+
 class CodePlace(Strict):
     """A grid or division code; `system` says whose code it is, since some codes mean two places."""
 
@@ -198,6 +207,7 @@ class Mapping(Strict):
     ) = None
     status: Status | Table[Status] = "actual"
     planned: StrictBool | Annotated[tuple[Condition, ...], Field(min_length=1, max_length=8)] = False
+    warning: Warned | None = None
     title: Words
     text: Words
     subject_keys: Annotated[tuple[SubjectKey, ...], Field(max_length=12)] = ()
