@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -44,19 +45,17 @@ def topic(broker):
 def create_topic(broker):
     """A new topic of two partitions and an unused name."""
     name = f"test.{uuid.uuid4().hex[:8]}"
-    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    admin.create_topics([NewTopic(name, 2, 1)])
-    admin.close()
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap)) as admin:
+        admin.create_topics([NewTopic(name, 2, 1)])
     return name
 
 
 def produce(broker, topic, values, **options):
     """Sends the values and waits until the broker has acknowledged them."""
-    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all", **options)
-    sent = [producer.send(topic, value) for value in values]
-    for future in sent:
-        future.get(timeout=30)
-    producer.close()
+    with KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all", **options) as producer:
+        sent = [producer.send(topic, value) for value in values]
+        for future in sent:
+            future.get(timeout=30)
 
 
 def consume(broker, topic, count, **options):
