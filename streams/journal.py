@@ -11,11 +11,13 @@ import orjson
 from gridhub.streams.memory import State
 
 HEAD_KEY = b"j|head"
+_ADDED = {"parent_id", "actor", "note"}
+"""Fields that came later: left out of the hash where they are empty, so that older records keep theirs."""
 
 
 def digest(record: Mapping[str, Any]) -> str:
     """BLAKE2b-128, hex, of the record without its own hash: JSON with sorted keys, UTF-8, times in ms."""
-    bare = {name: value for name, value in record.items() if name != "hash"}
+    bare = {name: value for name, value in record.items() if name != "hash" and (value or name not in _ADDED)}
     return blake2b(orjson.dumps(bare, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import orjson
 import pyarrow as pa
 
 from gridhub.schemas.codec import BadRecord, Codec, Decoded
@@ -25,6 +26,7 @@ SUBJECTS = {
     "Decision": "hub.journal-value",
     "TaskStatus": "hub.status-gridhub.hub.TaskStatus",
     "Command": "hub.status-gridhub.hub.Command",
+    "ParentNotice": "hub.status-gridhub.hub.ParentNotice",
 }
 
 
@@ -118,7 +120,7 @@ def read_located(messages: Sequence[Origin], codec: Codec) -> Readable:
 
 
 def read_status(messages: Sequence[Origin], codec: Codec) -> Readable:
-    """The STATUS table of messages of hub.status: reports and commands."""
+    """The STATUS table of messages of hub.status: reports, commands and notices of parents."""
     rows, refused = [], []
     for index, found in enumerate(codec.decode_many(origin.value or b"" for origin in messages)):
         if isinstance(found, Decoded) and found.name in _STATUS_ROWS:
@@ -139,7 +141,20 @@ def _command(record: Record) -> Record:
     }  # fmt: skip
 
 
-_STATUS_ROWS = {"gridhub.hub.TaskStatus": _report, "gridhub.hub.Command": _command}
+def notice_row(record: Record) -> Record:
+    """The STATUS row of a ParentNotice; the whole of it is JSON in one column."""
+    return {
+        "kind": "parent", "status_id": record["notice_id"], "incident_id": record["parent_id"],
+        "stage": "ends" if record["ended"] else "begins", "actor": "hub", "at": record["at"], "note": "",
+        "sender": "parent", "notice": orjson.dumps(record).decode(),
+    }  # fmt: skip
+
+
+_STATUS_ROWS = {
+    "gridhub.hub.TaskStatus": _report,
+    "gridhub.hub.Command": _command,
+    "gridhub.hub.ParentNotice": notice_row,
+}
 
 
 def unreadable(index: int, found: BadRecord | Decoded, room: str) -> Record:

@@ -39,10 +39,10 @@ TASKS = Topic("hub.tasks", "task id", ("Task",), "compact,delete", 90 * DAY_MS, 
 STATUS = Topic(
     "hub.status",
     "area, from the task id",
-    ("TaskStatus", "Command"),
+    ("TaskStatus", "Command", "ParentNotice"),
     "delete",
     30 * DAY_MS,
-    "ticketing, console",
+    "ticketing, console, outbound (notices of parents)",
     "outbound",
 )
 QUARANTINE = Topic(

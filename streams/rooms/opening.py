@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gridhub.streams.rooms.outbound import Row
 
+ADDED: dict[str, Any] = {"possible_ids": [], "parent_id": None, "inhibited": False, "merged_into": None, "absorbed": []}
+"""Fields of Incident.avsc that came later: an incident in an older state has none of them."""
 MOST_EVENT_IDS = 50
 MOST_SUBJECT_KEYS = 100
 
@@ -37,17 +39,29 @@ def opened(event: Row, incident_id: str, matter_group: str, now_ms: int) -> Row:
         "subject_keys": event["subject_keys"],
         "task_ids": [],
         "changed_by": _told(event),
+        **ADDED,
         "matter_group": matter_group,
         "told": {event["category"]: [event["title"], event["text"]]},
         "last_title": event["title"],
     }
 
 
+def complete(incident: Row) -> Row:
+    """The incident with every field of today, whichever version wrote it."""
+    return incident if "absorbed" in incident else {**ADDED, **incident}
+
+
 def joined(incident: Row, event: Row, *, possible: bool) -> Row:
     """The incident after an event joined it; one that is only possible is counted, and changes nothing else."""
-    after = {**incident, "version": incident["version"] + 1, "changed_by": _told(event), "last_title": event["title"]}
+    after = {
+        **complete(incident),
+        "version": incident["version"] + 1,
+        "changed_by": _told(event),
+        "last_title": event["title"],
+    }
     if possible:
-        return after | {"possible": incident["possible"] + 1}
+        waiting = [*after["possible_ids"], _told(event)][:MOST_EVENT_IDS]
+        return after | {"possible": incident["possible"] + 1, "possible_ids": waiting}
     at = event["occurred_at"]
     return after | {
         "severity": min(incident["severity"], event["severity"]),

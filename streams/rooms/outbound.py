@@ -97,7 +97,7 @@ def _schema(like: pa.Schema | None = None, **columns: pa.DataType) -> pa.Schema:
 DECIDED = _schema(
     LOCATED,
     incident_id=pa.string(),
-    outcome=pa.string(),  # opened | merged | possible
+    outcome=pa.string(),  # opened | attached | merged | possible
     raised=pa.bool_(),  # this event made its incident more severe, or brought danger to life into it
 )
 """Located events with what became of them."""
@@ -113,7 +113,7 @@ INCIDENT = _schema(
     category=pa.string(),
     severity=pa.int32(),
     status=pa.string(),
-    state=pa.string(),  # open | closed | cancelled
+    state=pa.string(),  # open | closed | cancelled | merged
     title=pa.string(),
     opened_at=pa.int64(),
     first_event_at=pa.int64(),
@@ -126,6 +126,11 @@ INCIDENT = _schema(
     subject_keys=STRINGS,
     task_ids=STRINGS,
     changed_by=pa.string(),
+    possible_ids=STRINGS,
+    parent_id=pa.string(),
+    inhibited=pa.bool_(),
+    merged_into=pa.string(),
+    absorbed=STRINGS,
 )
 """The columns of Incident.avsc: one row per version."""
 
@@ -164,7 +169,7 @@ TASK = _schema(
 
 STATUS = _schema(
     row=pa.int32(),  # index into the batch of hub.status: leads back to the original bytes
-    kind=pa.string(),  # status (TaskStatus) | command (Command)
+    kind=pa.string(),  # status (TaskStatus) | command (Command) | parent (ParentNotice)
     status_id=pa.string(),  # status id or command id
     task_id=pa.string(),  # of a status
     incident_id=pa.string(),  # of a command
@@ -173,8 +178,11 @@ STATUS = _schema(
     at=pa.int64(),
     note=pa.string(),  # note or reason
     sender=pa.string(),
+    event=pa.string(),  # of a command: source/event id
+    other_incident_id=pa.string(),  # of a command
+    notice=pa.string(),  # of a parent: the whole notice, JSON
 )
-"""Status reports and commands, in the order of the topic."""
+"""Status reports, commands and notices of parents, in the order of the topic."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from gridhub.streams.records import REFUSAL, Reason, table
 from gridhub.streams.rooms import progress
 from gridhub.streams.rooms.candidates import forget
 from gridhub.streams.rooms.ledger import Ledger, candidates_key, incident_key, status_key, task_key
+from gridhub.streams.rooms.opening import complete
 from gridhub.streams.rooms.outbound import INCIDENT, TASK, OutboundFacts, Row, Tracked
 from gridhub.streams.rooms.stages import CANCELLED, CLOSED, RETURNED, STAGES_ZH, is_open
 
@@ -44,7 +45,7 @@ class _Desk:
 
     def incident(self, incident_id: str) -> Row | None:
         found: Row | None = self.ledger.get(incident_key(incident_id))
-        return found
+        return None if found is None else complete(found)
 
     def publish_task(self, task: Row) -> None:
         self.ledger.put(task_key(task["task_id"]), task)

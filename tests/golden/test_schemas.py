@@ -149,6 +149,7 @@ def test_the_catalogue_is_complete():
     assert {entry.subject for entry in entries if entry.topic == "hub.status"} == {
         "hub.status-gridhub.hub.TaskStatus",
         "hub.status-gridhub.hub.Command",
+        "hub.status-gridhub.hub.ParentNotice",
     }
 
 

@@ -80,9 +80,11 @@ def test_a_status_and_a_command_become_rows():
     first, second = readable.table.to_pylist()
     assert first == {
         "row": 0, "kind": "command", "status_id": "c1", "task_id": None, "incident_id": "i1", "stage": "cancel",
-        "actor": "op", "at": NOW, "note": "误报", "sender": "command",
+        "actor": "op", "at": NOW, "note": "误报", "sender": "command", "event": "", "other_incident_id": "",
+        "notice": None,
     }  # fmt: skip
-    assert second == status | {"row": 2, "kind": "status", "incident_id": None}
+    blank = {"incident_id": None, "event": None, "other_incident_id": None, "notice": None}
+    assert second == status | blank | {"row": 2, "kind": "status"}
     assert [row["row"] for row in readable.refused] == [1]
 
 
