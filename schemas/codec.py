@@ -1,18 +1,26 @@
 """Bytes to records and back: Confluent framing around Avro, read with the writer's schema, handed out in our newest.
 
 Times are plain int milliseconds, dates int days: a datetime per field costs more than the rest of the decoding.
+
+fastavro, behind the walker of scan.py, is the reference. In front of it are readers and writers made for one schema each
+(decoding.py, encoding.py, several times faster); whatever they do not take as it stands, the reference judges, message by
+message.
 """
 
 from __future__ import annotations
 
 import copy
 import struct
+from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import fastavro
 from fastavro.validation import validate
 
+from gridhub.schemas.decoding import FAULTS, Read, Unreadable, reader
+from gridhub.schemas.encoding import Writers
 from gridhub.schemas.form import BadSchema, Form, deeper_than, form
 from gridhub.schemas.scan import MAX_DEPTH, MAX_ITEMS, Allowance, Malformed, scan
 
@@ -101,13 +109,17 @@ class Codec:
         self._lookup = lookup
         self._forms: dict[int, Form] = {}
         self._refused: dict[int, str] = {}
-        self._readers = {reader.name: reader for reader in map(form, readers)}
+        self._readers = {newest.name: newest for newest in map(form, readers)}
+        self._quick: dict[bytes, tuple[int, str, Read]] = {}  # by the five bytes that lead a message
+        self._writers: dict[int, Writers] = {}
 
     def add(self, schema_id: int, text: str, *names: str) -> None:
         """Learn a schema by its id, and under which subjects `encode` shall write it; BadSchema when it is none."""
         ready = form(text)
         self._forms[schema_id] = ready
         self.schemas[schema_id] = ready.parsed
+        self._learn_to_read(schema_id, ready)
+        self._writers.pop(schema_id, None)
         self.ids.update(dict.fromkeys(names, schema_id))
 
     def encode(self, subject: str, record: dict[str, Any]) -> bytes:
@@ -115,7 +127,54 @@ class Codec:
 
         A subject that was never added is a KeyError: that is a mistake in our code, not in the data.
         """
+        return self.encode_many(subject, (record,))[0]
+
+    def encode_many(self, subject: str, records: Sequence[dict[str, Any]]) -> list[bytes]:
+        """The framed messages of records of one subject, in order; BadRecord at the first that does not fit."""
         schema_id = self.ids[subject]
+        slow = partial(self._write, schema_id)
+        write = self._writers_of(schema_id).exact
+        return self._checked(write(records, slow) if write else list(map(slow, records)), schema_id)
+
+    def encode_rows(self, subject: str, rows: Sequence[dict[str, Any]]) -> list[bytes]:
+        """As `encode_many`, of rows that know more than the record: keys that are no fields of it are left out."""
+        schema_id = self.ids[subject]
+        names = self.fields(subject)
+
+        def slow(row: dict[str, Any]) -> bytes:
+            return self._write(schema_id, {name: row[name] for name in names if name in row})
+
+        write = self._writers_of(schema_id).rows
+        return self._checked(write(rows, slow) if write else list(map(slow, rows)), schema_id)
+
+    def encode_columns(self, subject: str, columns: Sequence[Sequence[Any]]) -> list[bytes]:
+        """The framed messages of columns, one per field in the order of `fields`, all of one length; else as `encode_many`."""
+        schema_id = self.ids[subject]
+        if write := self._writers_of(schema_id).columns:
+            return self._checked(write(columns, partial(self._write, schema_id)), schema_id)
+        names = self.fields(subject)
+        return self.encode_many(subject, [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
+
+    def fields(self, subject: str) -> list[str]:
+        """The names of a subject's fields, in the schema's order."""
+        return [field["name"] for field in self._forms[self.ids[subject]].parsed["fields"]]
+
+    def _checked(self, messages: list[bytes], schema_id: int) -> list[bytes]:
+        """The messages; TooLarge or BadRecord where one is beyond the limits, which a short one cannot be."""
+        ready, least = self._forms[schema_id], min(self.max_items, self.max_bytes)
+        for data in messages:
+            if len(data) >= least or ready.hollow:
+                self._check(data, schema_id, ready)
+        return messages
+
+    def _writers_of(self, schema_id: int) -> Writers:
+        if schema_id not in self._writers:
+            ready = self._forms[schema_id]
+            self._writers[schema_id] = Writers(ready.parsed, ready.named, _HEADER.pack(_MAGIC, schema_id))
+        return self._writers[schema_id]
+
+    def _write(self, schema_id: int, record: dict[str, Any]) -> bytes:
+        """The reference's way to write a record."""
         ready = self._forms[schema_id]
         if ready.recursive and deeper_than(record, 2 * MAX_DEPTH):
             raise BadRecord(f"{ready.name}: nested too deeply", schema_id)  # the libraries would run out of stack
@@ -127,15 +186,7 @@ class Codec:
             fastavro.schemaless_writer(out, ready.parsed, record, strict_allow_default=True)
         except Exception as error:  # fastavro raises whatever the wrong value provokes
             raise BadRecord(_misfit(ready, record), schema_id) from error
-        data = out.getvalue()
-        # what fastavro wrote is well formed, and a short message cannot hold too many items
-        if len(data) >= min(self.max_items, self.max_bytes) or ready.hollow:
-            self._check(data, schema_id, ready)
-        return data
-
-    def encode_many(self, subject: str, records: Sequence[dict[str, Any]]) -> list[bytes]:
-        """The framed messages of records of one subject, in order; BadRecord at the first that does not fit."""
-        return [self.encode(subject, record) for record in records]
+        return out.getvalue()
 
     def decode(self, data: bytes) -> Decoded:
         """The record of a framed message; BadRecord (also BadFrame, TooLarge, UnknownSchema) when it has none."""
@@ -149,12 +200,32 @@ class Codec:
 
     def decode_many(self, messages: Iterable[bytes]) -> list[Decoded | BadRecord]:
         """What each message holds or why it is refused, in order; raises only what `lookup` raises (retry later)."""
-        return [self._decode_or_refuse(data) for data in messages]
+        quick, most = self._quick, min(self.max_bytes, self.max_items)
+        found: list[Decoded | BadRecord] = []
+        for data in messages:
+            known = quick.get(data[:5])
+            if known is not None and len(data) < most:  # so that it cannot hold too many items
+                schema_id, name, read = known
+                try:
+                    found.append(Decoded(schema_id, name, read(data)))
+                    continue
+                except FAULTS:
+                    pass  # judged below
+            found.append(self._decode_or_refuse(data))
+        return found
 
     def unknown(self, messages: Iterable[bytes]) -> set[int]:
         """Schema ids in these messages that were never seen: fetch them before decoding where blocking is wrong."""
         ids = {_HEADER.unpack_from(data)[1] for data in messages if len(data) >= _HEADER.size and data[0] == _MAGIC}
         return ids - self._forms.keys() - self._refused.keys()
+
+    def _learn_to_read(self, schema_id: int, writer: Form) -> None:
+        newest = self._readers.get(writer.name, writer)
+        self._quick.pop(head := _HEADER.pack(_MAGIC, schema_id), None)
+        if newest.identity != writer.identity or writer.hollow or writer.recursive:
+            return
+        with suppress(Unreadable):
+            self._quick[head] = schema_id, writer.name, reader(writer.parsed, writer.named, _HEADER.size)
 
     def _decode_or_refuse(self, data: bytes) -> Decoded | BadRecord:
         try:

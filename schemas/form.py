@@ -29,6 +29,7 @@ class Form:
     recursive: bool  # a record that can hold itself: values may be nested without end
     hollow: bool  # an array's items may take no bytes: a small message can hold any number of them
     shared_defaults: bool  # a default is a list or dict, which fastavro would hand out shared between records
+    named: dict[str, Any]  # its named types by full name, itself among them
 
 
 def load_json(text: str) -> Any:
@@ -77,9 +78,8 @@ def form(text: str) -> Form:
         shared = [_ready_defaults(schema, named) for schema in named.values() if schema.get("type") == "record"]
     except Exception as error:
         raise BadSchema(f"not a valid Avro schema: {error}") from error
-    return Form(
-        parsed["name"], parsed, walk, identity(text), _recursive(parsed, named), _hollow(parsed, named), any(shared)
-    )
+    recursive, hollow = _recursive(parsed, named), _hollow(parsed, named)
+    return Form(parsed["name"], parsed, walk, identity(text), recursive, hollow, any(shared), named)
 
 
 def _without_logical_types(node: Any) -> Any:
