@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FILES = ("divisions.csv", "townships-mca.csv", "crosswalk-mca-nbs.csv", "private-codes.csv", "grids.geojson")
 _CHINA = timezone(timedelta(hours=8))
-_FOREVER_MS = 2**62
+FOREVER_MS = 2**62
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def read_source(folder: Traversable) -> Source:
 
 
 def _moment(at_ms: int | None) -> int:
-    return _FOREVER_MS - 1 if at_ms is None else at_ms
+    return FOREVER_MS - 1 if at_ms is None else at_ms
 
 
 def _key_tables(folder: Traversable) -> list[str]:
@@ -113,14 +113,14 @@ def _read_grids(
     for row in rows:
         if len(row["code"]) != 15 or row["code"][:12] not in names:
             raise ValueError(f"grids.geojson: grid {row['code']!r} belongs to no community of divisions.csv")
-    valid = [(_day_ms(row["valid_from"], -_FOREVER_MS), _day_ms(row["valid_until"], _FOREVER_MS)) for row in rows]
+    valid = [(day_ms(row["valid_from"], -FOREVER_MS), day_ms(row["valid_until"], FOREVER_MS)) for row in rows]
     codes = np.array([row["code"] for row in rows], dtype=object)
     order = np.argsort(codes, kind="stable")
     kinds = np.array([row["kind"] for row in rows], dtype=object)
     return codes[order], kinds[order], polygons[order], np.array(valid, dtype=np.int64)[order]
 
 
-def _day_ms(text: str, missing_ms: int) -> int:
+def day_ms(text: str, missing_ms: int) -> int:
     """The beginning of a day in China's time, in ms since the epoch; `missing_ms` for an empty text."""
     if not text:
         return missing_ms
