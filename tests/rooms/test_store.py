@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rocksdict import WriteBatch
 
-from gridhub.streams.state import rocks
+from gridhub.streams.state import layout, rocks
+from gridhub.streams.state.budget import Budget
 from gridhub.streams.state.rocks import MAX_AGE_S, RocksStore
+from gridhub.streams.sweep import stamp
 from gridhub.streams.transport import StateError
 from gridhub.streams.transport.errors import StoreInUseError
 
@@ -65,11 +70,90 @@ def test_a_store_of_another_changelog_is_not_trusted(store, other):
     assert store.position(other) is None
 
 
-def test_a_store_of_another_layout_is_not_trusted(store, monkeypatch):
-    """After the layout of the store changed it is rebuilt."""
+def relabelled(store, name):
+    """The folder as a version with this layout would have left it, opened again by this one."""
+    batch = WriteBatch(raw_mode=True)
+    batch.put(b"\x00layout", name)
+    for row, _ in store.due(b"s|", 10**15, 10**6):
+        batch.delete(row)
+    store.write(batch)
+    store.close()
+    store._db = RocksStore(store.path, stamp=store.stamp)._db
+    return store
+
+
+def test_a_store_of_a_later_layout_is_not_trusted(store):
+    """What a later version of the hub wrote is rebuilt, not guessed at."""
     store.apply({b"a": b"1"}, 5)
-    monkeypatch.setattr(rocks, "LAYOUT", b"2")
-    assert store.position(CHANGELOG) is None
+    later = relabelled(store, b"99")
+    assert later.position(CHANGELOG) is None
+
+
+def test_a_store_of_the_first_layout_is_brought_up(tmp_path):
+    """It keeps its values and its position, and notes what falls due; opened once more nothing is done again."""
+    store = RocksStore(tmp_path / "s", stamp=stamp)
+    store.reset(CHANGELOG)
+    ids = {b"s|%d" % number: struct.pack(">q", number * 60_000) for number in range(7000)}
+    store.apply(ids | {b"i|open": b'{"state":"open"}'}, 5)
+    rows = {key for _, row in store.due(b"s|", 10**12, 10**6) for key in row}
+    first = relabelled(store, b"1")
+    assert first.position(CHANGELOG) == 5
+    assert {key for _, row in first.due(b"s|", 10**12, 10**6) for key in row} == rows == ids.keys()
+    assert contents(first) == ids | {b"i|open": b'{"state":"open"}'}
+    first.close()
+
+
+def test_every_older_layout_has_a_way():
+    """From each layout that ever was to the present one, by steps that end."""
+    for number in range(1, int(layout.LAYOUT)):
+        steps = layout.steps_from(str(number).encode())
+        assert [reached for reached, _ in steps][-1] == layout.LAYOUT
+    assert layout.steps_from(layout.LAYOUT) == []
+    assert layout.steps_from(None) is None
+
+
+def test_all_stores_share_one_budget(tmp_path):
+    """Twelve stores with some megabytes each, written and read: memory that counts stays within the budget."""
+    budget = Budget(cache_mb=16, stores=12)
+    stores = [RocksStore(tmp_path / str(number), budget) for number in range(12)]
+    for number, store in enumerate(stores):
+        store.reset(("hub.state", number))
+        for turn in range(4):
+            store.apply({b"%d-%d" % (turn, key): bytes([key % 251]) * 900 for key in range(1000)}, turn)
+        assert store.get_many([b"%d-7" % turn for turn in range(4)]) == [b"\x07" * 900] * 4
+    assert budget.used_bytes() < 24 << 20
+    for store in stores:
+        store.close()
+
+
+def test_a_killed_worker_s_store_is_behind_never_torn(tmp_path):
+    """Kill -9 at any moment: position and values are those of one earlier `apply`, or the store is not trusted."""
+    path = tmp_path / "s"
+    child = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+    for _ in range(30):
+        child.stdout.readline()
+    child.kill()
+    child.communicate()
+    store = RocksStore(path)
+    position = store.position(CHANGELOG)
+    assert position is not None
+    assert position >= 16
+    assert contents(store) == {b"k%d" % key: b"%d" % position for key in range(50)}
+    store.close()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from gridhub.streams.state.rocks import RocksStore
+store = RocksStore(Path(sys.argv[1]))
+store.reset(("hub.state", 3))
+for position in range(1, 10**6):
+    store.apply({b"k%d" % key: b"%d" % position for key in range(50)}, position)
+    if position % 16 == 0:
+        store.flush()
+    print(position, flush=True)
+"""
 
 
 @pytest.mark.parametrize(

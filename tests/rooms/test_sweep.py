@@ -1,4 +1,4 @@
-"""Forgetting: what is past its time goes, what is open or just touched stays, and every key gets its turn."""
+"""Forgetting: what is past its time goes, what is open or just touched stays, and nothing else is looked at."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import struct
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gridhub.streams.memory import MemoryState
-from gridhub.streams.sweep import DAY_MS, Sweeper
+from gridhub.streams.state import due
+from gridhub.streams.state.rocks import RocksStore
+from gridhub.streams.sweep import DAY_MS, Sweeper, stamp
 
 NOW = 1_790_000_000_000
 HOUR_MS = 3_600_000
-LATER = 10**9  # seconds: a monotonic clock far ahead
-
-
-class Scannable(MemoryState):
-    """State in memory that can be read in key order, as RocksDB can."""
-
-    def scan(self, start, stop):
-        """Keys and values from `start` up to but without `stop`."""
-        yield from sorted((key, value) for key, value in self.items() if start <= key < stop)
+CHANGELOG = ("hub.state", 0)
 
 
 class Clock:
     """The monotonic clock in the test's hand."""
 
     def __init__(self):
-        self.now = float(LATER)
+        self.now = 10.0**9
 
     def monotonic(self):
         """The time, s."""
@@ -42,6 +38,15 @@ def clock(monkeypatch):
     return clock
 
 
+@pytest.fixture
+def store(tmp_path):
+    """An empty store that notes what falls due."""
+    store = RocksStore(tmp_path / "outbound-0", stamp=stamp)
+    store.reset(CHANGELOG)
+    yield store
+    store.close()
+
+
 def ms(age_ms):
     """A time that long ago, as the state holds it."""
     return struct.pack(">q", NOW - age_ms)
@@ -52,12 +57,12 @@ def row(**fields):
     return orjson.dumps(fields)
 
 
-def swept(clock, state, touched=()):
-    """The keys that one whole round deletes: the first turn of a worker begins among the ids, the second at the start."""
-    sweeper = Sweeper(72 * HOUR_MS)
-    gone = set(sweeper.expired(0, Scannable(state), touched, NOW))
-    clock.now += 11
-    return gone | set(sweeper.expired(0, Scannable(state), touched, NOW))
+def sweep(sweeper, store, position, now=NOW, touched=()):
+    """One turn, and its deletions applied as after a commit; the keys that went."""
+    gone = sweeper.expired(0, store, touched, now)
+    assert set(gone.values()) <= {None}
+    store.apply(gone, position)
+    return set(gone)
 
 
 CASES = {
@@ -80,57 +85,98 @@ CASES = {
 
 
 @pytest.mark.parametrize("key", CASES)
-def test_each_kind_has_its_time(clock, key):
+def test_each_kind_has_its_time(store, key):
     """Ids after the retention, statuses and ended matters after thirty days; open matters, the chain's head: never."""
     value, goes = CASES[key]
-    assert swept(clock, {key: value}) == ({key} if goes else set())
+    store.apply({key: value}, 1)
+    assert sweep(Sweeper(72 * HOUR_MS), store, 2) == ({key} if goes else set())
+    assert store.get_many([key]) == [None if goes else value]
 
 
-def test_a_touched_key_stays(clock):
-    """What this very batch writes is not deleted under its hands."""
-    state = {b"s|a": ms(99 * HOUR_MS), b"s|b": ms(99 * HOUR_MS)}
-    assert swept(clock, state, touched={b"s|a": b""}) == {b"s|b"}
+def test_a_touched_key_stays(store):
+    """What this very batch writes is not deleted under its hands; it goes when its new time has come."""
+    store.apply({b"s|a": ms(99 * HOUR_MS), b"s|b": ms(99 * HOUR_MS)}, 1)
+    sweeper = Sweeper(72 * HOUR_MS)
+    gone = sweeper.expired(0, store, {b"s|a": b""}, NOW)
+    assert gone == {b"s|b": None}
+    store.apply(gone | {b"s|a": ms(0)}, 2)
+    assert sweep(sweeper, store, 3) == set()
+    assert sweep(Sweeper(72 * HOUR_MS), store, 4, now=NOW + 73 * HOUR_MS) == {b"s|a"}
 
 
-def test_deletions_are_deletions(clock):
-    """Each swept key is given back with None."""
-    assert Sweeper(HOUR_MS).expired(0, Scannable({b"s|a": ms(2 * HOUR_MS)}), (), NOW) == {b"s|a": None}
-
-
-def test_the_cursor_goes_on_and_wraps(clock):
-    """Three turns of two keys see all five; then it begins again."""
-    state = Scannable({b"s|%d" % i: ms(99 * HOUR_MS) for i in range(5)})
-    sweeper = Sweeper(HOUR_MS, keys_per_turn=2)
-    turns = []
-    for _ in range(5):
-        turns.append(sorted(sweeper.expired(0, state, (), NOW)))
-        clock.now += 11
-    assert turns == [[b"s|0", b"s|1"], [b"s|2", b"s|3"], [b"s|4"], [b"s|0", b"s|1"], [b"s|2", b"s|3"]]
-
-
-def test_a_full_last_turn_wraps_as_well(clock):
-    """When the keys end exactly with a turn, the next but one begins anew."""
-    state = Scannable({b"s|%d" % i: ms(99 * HOUR_MS) for i in range(2)})
-    sweeper = Sweeper(HOUR_MS, keys_per_turn=2)
-    turns = []
-    for _ in range(3):
-        turns.append(sorted(sweeper.expired(0, state, (), NOW)))
-        clock.now += 11
-    assert turns == [[b"s|0", b"s|1"], [], [b"s|0", b"s|1"]]
-
-
-def test_not_more_often_than_it_should(clock):
-    """A second turn of the same lane within ten seconds does nothing; another lane has its own turn."""
-    state = Scannable({b"s|a": ms(99 * HOUR_MS)})
+def test_what_was_not_committed_is_deleted_again(store):
+    """A turn whose transaction failed is repeated with the next batch: no key is forgotten by being looked at."""
+    store.apply({b"s|a": ms(99 * HOUR_MS)}, 1)
     sweeper = Sweeper(HOUR_MS)
-    assert sweeper.expired(0, state, (), NOW)
+    assert sweeper.expired(0, store, (), NOW) == sweeper.expired(0, store, (), NOW) == {b"s|a": None}
+
+
+def test_a_turn_is_bounded_and_the_next_goes_on(store):
+    """Rows end a turn once it has enough; all go in as many turns as they need, and their rows with them."""
+    for number in range(5):
+        store.apply({b"s|%d-%d" % (number, key): ms((99 - number) * HOUR_MS) for key in range(2)}, number + 1)
+    sweeper = Sweeper(HOUR_MS, keys_per_turn=4)
+    turns = [len(sweep(sweeper, store, 10 + turn)) for turn in range(8)]
+    assert max(turns) <= 4
+    assert sum(turns) == 10
+    assert store.due(b"s|", NOW, 100) == []
+    assert dict(store.scan(b"s|", b"s}")) == {}
+
+
+def test_while_nothing_is_due_it_looks_seldom(store, clock):
+    """A second look of the same lane within ten seconds does nothing; another lane has its own."""
+    sweeper = Sweeper(HOUR_MS)
+    assert sweep(sweeper, store, 1) == set()
+    store.apply({b"s|a": ms(99 * HOUR_MS)}, 2)
     clock.now += 9
-    assert sweeper.expired(0, state, (), NOW) == {}
-    assert sweeper.expired(1, state, (), NOW)
+    assert sweeper.expired(0, store, (), NOW) == {}
+    assert sweeper.expired(1, store, (), NOW) == {b"s|a": None}
     clock.now += 2
-    assert sweeper.expired(0, state, (), NOW)
+    assert sweeper.expired(0, store, (), NOW) == {b"s|a": None}
 
 
-def test_state_that_cannot_be_scanned_is_left_alone(clock):
+def test_what_stays_is_never_read(store, monkeypatch):
+    """A turn over a thousand young ids and one old one asks the state for the old one only."""
+    store.apply({b"s|young-%d" % number: ms(HOUR_MS) for number in range(1000)}, 1)
+    store.apply({b"s|old": ms(99 * HOUR_MS)}, 2)
+    asked = []
+    read = store.get_many
+    monkeypatch.setattr(store, "get_many", lambda keys: asked.extend(keys) or read(keys))
+    assert sweep(Sweeper(72 * HOUR_MS), store, 3) == {b"s|old"}
+    assert asked == [b"s|old"]
+
+
+def test_state_that_notes_no_times_is_left_alone():
     """A plain dict state has nothing to sweep."""
     assert Sweeper(HOUR_MS).expired(0, MemoryState({b"s|a": ms(99 * HOUR_MS)}), (), NOW) == {}
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    writes=st.lists(st.dictionaries(st.integers(0, 9), st.none() | st.integers(0, 200), max_size=6), max_size=8),
+    restored=st.booleans(),
+)
+def test_in_the_end_exactly_the_old_are_gone(tmp_path_factory, writes, restored):
+    """Any history of ids written, deleted and written anew; also in a store that was restored from the same changes."""
+    store = RocksStore(tmp_path_factory.mktemp("sweep") / "s", stamp=stamp)
+    store.reset(CHANGELOG)
+    model = {}
+    for position, write in enumerate(writes, 1):
+        changes = {b"s|%d" % key: None if age is None else ms(age * HOUR_MS) for key, age in write.items()}
+        model = {key: value for key, value in (model | changes).items() if value is not None}
+        if not restored:
+            store.apply(changes, position)
+    if restored:
+        store.apply(model, len(writes))
+    sweeper = Sweeper(72 * HOUR_MS, every_s=0.0, keys_per_turn=3)
+    for turn in range(30):
+        sweep(sweeper, store, 100 + turn)
+    kept = {key: value for key, value in model.items() if value >= ms(72 * HOUR_MS)}
+    assert dict(store.scan(b"s|", b"s}")) == kept
+    store.close()
+
+
+@given(keys=st.lists(st.binary(max_size=300), max_size=30))
+def test_rows_hold_their_keys(keys):
+    """Packed and unpacked, whatever bytes they are."""
+    assert due.unpacked(due.packed(keys)) == keys
