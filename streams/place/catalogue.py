@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from gridhub.streams.place.codes import CodeBook, private_answers
 from gridhub.streams.place.rows import grid_folder
 from gridhub.streams.place.shapes import METRES_PER_DEGREE, BadShapeError, Indices, area_of_shape, grid_map
 from gridhub.streams.place.source import Source, read_source
+from gridhub.streams.place.versions import BEGINNING_MS, Timeline, Version
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -31,24 +32,27 @@ _KEY_CONFIDENCE = 0.95
 class Catalogue:
     """Places, codes, keys and grid polygons, valid at one moment; pure after `load`: no clock, no I/O.
 
-    `version` names the files it was read from; `grid_codes` (n,) the 15-digit codes in the order of their polygons.
+    `at` leads to the other moments: a catalogue is a timeline of versions (files), each with its editions (validity of
+    single grids). `version` names the files it was read from; `grid_codes` (n,) the 15-digit codes in the order of their polygons.
     """
 
-    def __init__(self, source: Source, at_ms: int | None = None) -> None:
+    def __init__(self, source: Source, at_ms: int | None = None, timeline: Timeline[Catalogue] | None = None) -> None:
         """The edition of `source` at `at_ms` (ms since the epoch), or the newest where it is None."""
         self._source = source
         self.version = source.version
         chosen = source.valid_at(at_ms)
-        self.grid_codes: NDArray[np.object_] = source.grid_codes[chosen]
-        self._map = grid_map(source.polygons[chosen])
-        self._kinds = source.kinds[chosen]
+        grids = source.grids
+        self.grid_codes: NDArray[np.object_] = grids.codes[chosen]
+        self._map = grid_map(grids.polygons[chosen])
+        self._kinds, self._own_names = grids.kinds[chosen], grids.names[chosen]
         self._full_names = source.full_names
         self._places = self._build_places()
         self._children = self._build_children()
         self._grid_number = {code: number for number, code in enumerate(self.grid_codes)}
         self._book = CodeBook(self._places.keys(), source.mca, private_answers(source.private))
         self._land: dict[str, Geometry] = {}
-        self._editions: dict[int, Catalogue] = {source.edition(at_ms): self}
+        self._timeline = timeline or Timeline([Version(BEGINNING_MS, source)], Catalogue)
+        self._timeline.keep(source, at_ms, self)
 
     @classmethod
     def load(cls, folder: Path | None = None, at_ms: int | None = None) -> Catalogue:
@@ -61,12 +65,25 @@ class Catalogue:
 
     def at(self, at_ms: int) -> Catalogue:
         """The edition valid at a moment; the same object for all moments between two changes of the grids."""
-        edition = self._source.edition(at_ms)
-        if edition not in self._editions:
-            other = Catalogue(self._source, at_ms)
-            other._editions = self._editions
-            self._editions[edition] = other
-        return self._editions[edition]
+        return self._timeline.at(at_ms)
+
+    def with_versions(self, later: Iterable[Version], now_ms: int) -> Catalogue:
+        """The catalogue of `now_ms` where `later` versions follow the one that was loaded first."""
+        first = self._timeline.versions[0]
+        return Timeline([first, *later], Catalogue).at(now_ms)
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """The versions and since when each is valid, in order."""
+        return tuple(self._timeline.versions)
+
+    def station(self, code: str) -> str | None:
+        """The number of the grid station (网格站) that serves a grid or community; None where there is none."""
+        return self._stations.get(code[:12])
+
+    def staff(self, grid: str) -> tuple[str, ...]:
+        """The numbers of a grid's members (网格员) in order; numbers only, the hub holds no names."""
+        return self._staff.get(grid, ())
 
     # places
 
@@ -179,6 +196,17 @@ class Catalogue:
         return AddressLocator(self)
 
     @cached_property
+    def _stations(self) -> dict[str, str]:
+        return {row["community"]: row["station"] for row in self._source.stations}
+
+    @cached_property
+    def _staff(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for row in self._source.staff:
+            found[row["grid"]] = (*found.get(row["grid"], ()), row["staff"])
+        return found
+
+    @cached_property
     def _codes_or_none(self) -> NDArray[np.object_]:
         """`grid_codes` with None at its end, where index -1 leads."""
         return np.append(self.grid_codes, np.array([None], dtype=object))
@@ -249,9 +277,10 @@ class Catalogue:
             lon, lat = self._middle(code, points, centres)
             parent = row["parent_code12"][: len(code) - 3] if len(code) > 6 else CITY if code != CITY else ""
             places[code] = Place(code, row["name"], row["level"], parent, lon, lat, row["level"])
-        for code, kind, (lon, lat) in zip(self.grid_codes, self._kinds, points, strict=True):
-            name = f"第{code[12:]}网格" if kind == "basic" else f"第{code[12:]}专属网格"
-            places[code] = Place(code, name, "grid", code[:12], float(lon), float(lat), kind)
+        rows = zip(self.grid_codes, self._kinds, self._own_names, points.tolist(), strict=True)
+        for code, kind, own, (lon, lat) in rows:
+            name = own or (f"第{code[12:]}网格" if kind == "basic" else f"第{code[12:]}专属网格")
+            places[code] = Place(code, name, "grid", code[:12], lon, lat, kind)
         return places
 
     def _middle(self, code: str, points: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[float, float]:

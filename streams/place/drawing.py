@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gridhub.streams.place.findings import Report, Subject
 from gridhub.streams.place.shapes import METRES_PER_DEGREE
-from gridhub.streams.place.source import FOREVER_MS, day_ms
+from gridhub.streams.place.source import span
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FEATURES = 100_000
@@ -45,8 +45,9 @@ class Drawing:
 
     def part(self, keep: NDArray[np.bool_]) -> Drawing:
         """Only the features of a mask, shape (n,)."""
-        columns = (self.numbers, self.codes, self.names, self.polygons, self.valid_ms)
-        return Drawing(self.file, *(column[keep] for column in columns))
+        return Drawing(
+            self.file, self.numbers[keep], self.codes[keep], self.names[keep], self.polygons[keep], self.valid_ms[keep]
+        )
 
 
 def read_drawing(
@@ -82,12 +83,12 @@ def read_drawing(
 
 def validity(row: Mapping[str, Any]) -> tuple[int, int] | None:
     """[from, until) in ms of a feature's properties; empty ends are for ever; None where it is no validity."""
-    begin, end = (_day(row, "valid_from"), _day(row, "valid_until") or _day(row, "valid_to"))
+    days = {"valid_from": _day(row, "valid_from"), "valid_until": _until(row)}
     try:
-        span = (day_ms(begin, -FOREVER_MS), day_ms(end, FOREVER_MS))
-    except (ValueError, TypeError):
+        begin, end = span(days)
+    except ValueError:
         return None
-    return span if span[0] < span[1] else None
+    return (begin, end) if begin < end else None
 
 
 def metres2(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
@@ -209,8 +210,12 @@ class _Attributes:
         if len(str(name or "")) > MOST_NAME:
             yield "long_name", {"most": MOST_NAME}
         if validity(self.row) is None:
-            days = (_day(self.row, "valid_from"), _day(self.row, "valid_until") or _day(self.row, "valid_to"))
-            yield "bad_validity", {"given": " – ".join(map(str, days))[:40]}
+            days = (_day(self.row, "valid_from"), _until(self.row))
+            yield "bad_validity", {"given": " – ".join(days)[:40]}
+
+
+def _until(row: Mapping[str, Any]) -> str:
+    return _day(row, "valid_until") or _day(row, "valid_to")
 
 
 def _day(row: Mapping[str, Any], name: str) -> str:
