@@ -213,10 +213,18 @@ def rows_writer(parsed: dict[str, Any], named: dict[str, Any], head: bytes, *, e
     those are left out.
     """
     source, fields = _Source(head, named), parsed["fields"]
-    parts = "".join(source.expression(field["type"], f"row[{field['name']!r}]") + ", " for field in fields)
+    parts = "".join(source.expression(field["type"], _held(field, source, exact)) + ", " for field in fields)
     check = f"row.__len__() == {len(fields)} or UNFIT(row)" if exact else "pass"
     made: WriteRows = _made(_ROWS, source, parts=parts, check=check)
     return made
+
+
+def _held(field: Any, source: _Source, exact: bool) -> str:  # noqa: FBT001  # as the caller was told
+    """The expression for a field's value in a row; where rows need not be exact, its default stands for a missing one."""
+    name = repr(field["name"])
+    if exact or "default" not in field:
+        return f"row[{name}]"
+    return f"row.get({name}, {source.constant(field['default'])})"
 
 
 def columns_writer(parsed: dict[str, Any], named: dict[str, Any], head: bytes) -> WriteColumns:

@@ -27,20 +27,20 @@ def count_events(metrics: Metrics, result: road.Outbound, groups: Mapping[str, s
     for (outcome, category), count in Counter(outcomes).items():
         if outcome in _BY_OUTCOME:
             getattr(metrics, _BY_OUTCOME[outcome]).labels(groups.get(category, UNKNOWN)).inc(count)
-    for row in result.sent.incidents.to_pylist():
+    for row in result.sent.incident_rows:
         if row["version"] == 1:
             metrics.incidents_opened.labels(groups.get(row["category"], UNKNOWN), str(row["severity"])).inc()
             metrics.incidents_open.labels(str(partition), row["area"][:6]).inc()
-    _count_tasks(metrics, result.sent.tasks.to_pylist())
+    _count_tasks(metrics, result.sent.task_rows)
 
 
 def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], partition: int) -> None:
     """Count the steps of tasks and the incidents closed."""
-    for row in tracked.incidents.to_pylist():
+    for row in tracked.incident_rows:
         if row["state"] != "open":
             metrics.incidents_closed.labels(groups.get(row["category"], UNKNOWN)).inc()
             metrics.incidents_open.labels(str(partition), row["area"][:6]).dec()
-    rows = tracked.tasks.to_pylist()
+    rows = tracked.task_rows
     for row in rows:
         if row["version"] > 1:
             metrics.task_steps.labels(row["stage"]).inc()
@@ -49,7 +49,7 @@ def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], p
 
 def newly_overdue(tracked: Tracked, before: State) -> int:
     """How many tasks passed a limit in this batch that had not passed one in the state before."""
-    late = {row["task_id"] for row in tracked.tasks.to_pylist() if row["overdue"]}
+    late = {row["task_id"] for row in tracked.task_rows if row["overdue"]}
     known = before.get_many([task_key(task_id) for task_id in late])
     return sum(value is None or not orjson.loads(value)["overdue"] for value in known)
 

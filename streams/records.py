@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 import pyarrow as pa
 
@@ -144,11 +145,12 @@ class Split:
     refused: pa.RecordBatch = field(default_factory=lambda: empty(REFUSAL))
 
 
+@cache
 def empty(schema: pa.Schema) -> pa.RecordBatch:
-    """A batch of this layout without rows."""
+    """A batch of this layout without rows; made once, most batches refuse nothing."""
     return pa.RecordBatch.from_pylist([], schema=schema)
 
 
 def table(schema: pa.Schema, rows: list[dict[str, object]]) -> pa.RecordBatch:
     """A batch of this layout from rows; a missing key is null."""
-    return pa.RecordBatch.from_pylist(rows, schema=schema)
+    return pa.RecordBatch.from_pylist(rows, schema=schema) if rows else empty(schema)

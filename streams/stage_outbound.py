@@ -126,12 +126,12 @@ class OutboundStage:
 
     def _sent(self, result: Dispatched | Tracked) -> list[Output]:
         return [
-            *self._encoded(topics.INCIDENTS.name, "Incident", result.incidents.to_pylist(), "incident_id"),
-            *self._encoded(topics.TASKS.name, "Task", result.tasks.to_pylist(), "task_id"),
+            *self._encoded(topics.INCIDENTS.name, "Incident", result.incident_rows, "incident_id"),
+            *self._encoded(topics.TASKS.name, "Task", result.task_rows, "task_id"),
         ]
 
     def _encoded(self, topic: str, name: str, rows: list[Record], key: str, partition: int = -1) -> list[Output]:
-        values = self.codec.encode_many(SUBJECTS[name], rows)
+        values = self.codec.encode_rows(SUBJECTS[name], rows)
         return [Output(topic, partition, row[key].encode(), value) for row, value in zip(rows, values, strict=True)]
 
     def _count(self, desk: _Work, batch: Batch) -> None:

@@ -108,7 +108,7 @@ def _told(located: pa.RecordBatch, outbound: road.Outbound) -> Result:
     place = {"grid_ids": event["grid_ids"], "method": event["method"], "confidence": event["confidence"]}
     tasks = [
         {name: row[name] for name in ("task_id", "version", "action", "role", "recipient", "accept_by", "finish_by")}
-        for row in outbound.sent.tasks.to_pylist()
+        for row in outbound.sent.task_rows
     ]
     duplicate = decision["outcome"] == Outcome.DUPLICATE
     reason = Reason.DUPLICATE.value if duplicate else decision["reason"] or None

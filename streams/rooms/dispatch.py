@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gridhub.streams.records import Outcome, table
+from gridhub.streams.records import Outcome
 from gridhub.streams.rooms.assignment import assignments, new_task, possible_note, raised_task
 from gridhub.streams.rooms.ledger import Ledger, incident_key, task_key
-from gridhub.streams.rooms.outbound import INCIDENT, TASK, Deduplicated, Dispatched, OutboundFacts, Row
+from gridhub.streams.rooms.outbound import Deduplicated, Dispatched, OutboundFacts, Row
 from gridhub.streams.rooms.stages import is_open
 from gridhub.streams.routing_file import ACTIONS
 
@@ -54,8 +54,8 @@ def dispatch(found: Deduplicated, facts: OutboundFacts, now_ms: int, state: Stat
     for name, snapshot in desk.final.items():
         desk.ledger.put(incident_key(name), snapshot)
     return Dispatched(
-        tasks=table(TASK, desk.tasks),
-        incidents=table(INCIDENT, incidents),
+        task_rows=desk.tasks,
+        incident_rows=incidents,
         changes={**found.seen, **desk.ledger.changes()},
         decisions=decisions,
     )

@@ -209,20 +209,29 @@ class Deduplicated:
 
 @dataclass(frozen=True)
 class Dispatched:
-    """What `dispatch` gives back: tasks and incidents to publish, one row per version."""
+    """What `dispatch` gives back: tasks and incidents to publish, one row per version.
 
-    tasks: pa.RecordBatch
-    incidents: pa.RecordBatch
+    A row has the fields of Task.avsc or Incident.avsc, and what only the state knows beside them.
+    """
+
+    task_rows: list[Row]
+    incident_rows: list[Row]
     changes: dict[bytes, bytes | None]
     decisions: list[Row]
+
+    @cached_property
+    def tasks(self) -> pa.RecordBatch:
+        """The tasks as a table TASK; made when asked for, since records are written straight from the rows."""
+        return table(TASK, self.task_rows)
+
+    @cached_property
+    def incidents(self) -> pa.RecordBatch:
+        """The incidents as a table INCIDENT; made when asked for."""
+        return table(INCIDENT, self.incident_rows)
 
 
 @dataclass(frozen=True)
-class Tracked:
+class Tracked(Dispatched):
     """What `track` gives back. Law: rows in = statuses taken (one decision each) + refused."""
 
-    tasks: pa.RecordBatch
-    incidents: pa.RecordBatch
-    changes: dict[bytes, bytes | None]
-    decisions: list[Row]
     refused: pa.RecordBatch = field(default_factory=lambda: empty(REFUSAL))

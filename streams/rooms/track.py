@@ -10,7 +10,7 @@ from gridhub.streams.rooms import progress
 from gridhub.streams.rooms.candidates import forget
 from gridhub.streams.rooms.ledger import Ledger, candidates_key, incident_key, status_key, task_key
 from gridhub.streams.rooms.opening import complete
-from gridhub.streams.rooms.outbound import INCIDENT, TASK, OutboundFacts, Row, Tracked
+from gridhub.streams.rooms.outbound import OutboundFacts, Row, Tracked
 from gridhub.streams.rooms.stages import CANCELLED, CLOSED, RETURNED, STAGES_ZH, is_open
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def track(batch: pa.RecordBatch, facts: OutboundFacts, now_ms: int, state: State
         decided = {"incident_id": incident_id, "outcome": outcome, "reason": reason, "task_ids": changed}
         decisions.append(_decision(report, desk, decided))
     return Tracked(
-        tasks=table(TASK, desk.tasks),
-        incidents=table(INCIDENT, desk.incidents),
+        task_rows=desk.tasks,
+        incident_rows=desk.incidents,
         changes={**new, **desk.ledger.changes()},
         decisions=decisions,
         refused=table(REFUSAL, refused),
