@@ -1,7 +1,7 @@
 """Avro writers made for one schema each: Python source that writes its fields in order, compiled once per schema.
 
 fastavro asks of every value which type it has and of every field how it is written, for each record anew; here that is
-known beforehand, and words and numbers that come again (codes, names, times of a batch) are written once and remembered.
+known beforehand, and a text that is the same as in the record before (tasks of one incident) is not written twice.
 What such a writer cannot write as it stands, a wrong type as much as a schema form that it does not know, it leaves to
 `slow`, the reference: so a writer never decides that a record is bad, and its bytes are fastavro's bytes.
 """
@@ -20,7 +20,6 @@ WriteRows = Callable[[Iterable[Row], Slow], list[bytes]]
 WriteColumns = Callable[[Sequence[Sequence[Any]], Slow], list[bytes]]
 
 _REMEMBERED = 16_384
-_SHORT_WORD = 80
 _MOST_VALUES = 1_000
 _DEEPEST = 8
 _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
@@ -34,29 +33,17 @@ class Unwritable(ValueError):  # noqa: N818  # says what the schema is
 def varint(number: int) -> bytes:
     """A long as Avro writes it: zig-zag, seven bits a byte, the lowest first."""
     rest = (number << 1) ^ (number >> 63)
+    if 1 << 35 <= rest < 1 << 42:  # times of this age in ms, written out because every record has several
+        return bytes((
+            rest & 127 | 128, rest >> 7 & 127 | 128, rest >> 14 & 127 | 128, rest >> 21 & 127 | 128,
+            rest >> 28 & 127 | 128, rest >> 35,
+        ))  # fmt: skip
     out = bytearray()
     while rest > 0x7F:
         out.append(rest & 0x7F | 0x80)
         rest >>= 7
     out.append(rest)
     return bytes(out)
-
-
-class _Words(dict[Any, bytes]):
-    """Written strings by their text, bounded; `lead` stands before each (a union's branch)."""
-
-    def __init__(self, lead: bytes) -> None:
-        super().__init__()
-        self._lead = lead
-
-    def __missing__(self, word: str) -> bytes:
-        data = word.encode()  # what is no text has no such method, and goes the slow way
-        made = self._lead + varint(len(data)) + data
-        if len(word) <= _SHORT_WORD:
-            if len(self) >= _REMEMBERED:
-                self.clear()
-            self[word] = made
-        return made
 
 
 class _Numbers(dict[int, bytes]):
@@ -88,7 +75,7 @@ class _Source:
         self.memos: list[str] = []
         self.names: dict[str, Any] = {
             "HEAD": head, "JOIN": b"".join, "UNFIT": _unfit, "LIST": list, "DICT": dict, "INT": int, "FLOAT": float,
-            "BYTES": bytes, "D": struct.Struct("<d").pack, "F": struct.Struct("<f").pack, "S": _Words(b""),
+            "BYTES": bytes, "D": struct.Struct("<d").pack, "F": struct.Struct("<f").pack, "N": _Numbers(0, _LONG_MAX),
             "I": _Numbers(_INT_MIN, _INT_MAX), "L": _Numbers(_LONG_MIN, _LONG_MAX),
         }  # fmt: skip
 
@@ -105,7 +92,7 @@ class _Source:
         self.names[name] = value
         return name
 
-    def expression(self, kind: Any, value: str, depth: int = 0) -> str:
+    def expression(self, kind: Any, value: str, depth: int = 0) -> str:  # noqa: PLR0911  # a plain table of types
         """An expression for the bytes of `value`, an expression that is written only once."""
         if depth > _DEEPEST:
             raise Unwritable("nested too deeply")
@@ -116,10 +103,11 @@ class _Source:
         word = kind if isinstance(kind, str) else kind["type"]
         if not isinstance(word, str):
             return self.expression(word, value, depth)
-        simple = _SIMPLE.get(word)
-        if simple is not None:
-            return simple.format(value=value, v=self.name("v"))
+        if word in _SIMPLE:
+            return _SIMPLE[word].format(value=value, v=self.name("v"))
         match word:
+            case "string":
+                return self._text(value, depth)
             case "record":
                 return self._record(kind, value, depth)
             case "array" | "map":
@@ -127,8 +115,22 @@ class _Source:
             case "enum":
                 symbols = self.constant({symbol: varint(n) for n, symbol in enumerate(kind["symbols"])})
                 return f"{symbols}[{value}]"
-            case _:
-                raise Unwritable(word)
+        raise Unwritable(word)
+
+    def _text(self, value: str, depth: int) -> str:
+        """A text. One that is the same object as the last row's, as most are between tasks of an incident, is kept."""
+        v, data = self.name("v"), self.name("e")
+        if depth:  # what is no text has no such method, and goes the slow way
+            return f"N[len({data} := {value}.encode())] + {data}"
+        last, done = self._memo()
+        fresh = f"({done} := N[len({data} := {v}.encode())] + {data}, {last} := {v})[0]"
+        return f"({done} if ({v} := {value}) is {last} else {fresh})"
+
+    def _memo(self) -> tuple[str, str]:
+        """Names of a value last seen and of its bytes, which are set first: a value counts only once it was written."""
+        last, done = self.name("o"), self.name("b")
+        self.memos.append(f"{last} = {done} = UNFIT")
+        return last, done
 
     def _optional(self, branches: list[Any], value: str, depth: int) -> str:
         """A value that may be missing; other unions are left to the reference, which looks for the branch that fits."""
@@ -136,10 +138,6 @@ class _Source:
             raise Unwritable("a union of other than null and one type")
         null = branches.index("null")
         kind, lead = branches[1 - null], varint(1 - null)
-        if kind == "string":
-            words = _Words(lead)
-            words[None] = varint(null)
-            return f"{self.constant(words)}[{value}]"
         v = self.name("v")
         inner = self.expression(kind, v, depth + 1)
         return f"({varint(null)!r} if ({v} := {value}) is None else {lead!r} + {inner})"
@@ -148,7 +146,7 @@ class _Source:
         v, fields = self.name("v"), kind["fields"]
         values = [(field["type"], f"{v}[{field['name']!r}]") for field in fields]
         parts = "".join(self.expression(inner, held, depth + 1) + ", " for inner, held in values)
-        fits = f"({v} := {value}).__class__ is DICT and {v}.__len__() == {len(fields)}"
+        fits = f"({v} := {value}).__class__ is DICT and len({v}) == {len(fields)}"
         return f"(JOIN(({parts})) if {fits} else UNFIT({v}))"
 
     def _many(self, kind: Any, value: str, depth: int) -> str:
@@ -158,13 +156,11 @@ class _Source:
             wanted, items, rounds = "LIST", self.expression(kind["items"], item, depth + 1), f"for {item} in {v}"
         else:
             wanted, rounds = "DICT", f"for {key}, {item} in {v}.items()"
-            items = f"S[{key}] + {self.expression(kind['values'], item, depth + 1)}"
-        made = f"(L[{v}.__len__()] + JOIN([{items} {rounds}]) + b'\\0' if {v} else b'\\0')"
+            items = f"{self._text(key, depth + 1)} + {self.expression(kind['values'], item, depth + 1)}"
+        made = f"(N[len({v})] + JOIN([{items} {rounds}]) + b'\\0' if {v} else b'\\0')"
         if depth:
             return f"({made} if ({v} := {value}).__class__ is {wanted} else UNFIT({v}))"
-        last, done = self.name("o"), self.name("b")
-        self.memos.append(f"{last} = {done} = UNFIT")
-        # remembered last: the pair counts only once its bytes are there
+        last, done = self._memo()
         fresh = f"({done} := {made}, {last} := {v})[0] if {v}.__class__ is {wanted} else UNFIT({v})"
         return f"({done} if ({v} := {value}) is {last} else {fresh})"
 
@@ -176,8 +172,7 @@ _SIMPLE = {
     "long": "(L[{v}] if ({v} := {value}).__class__ is INT else UNFIT({v}))",
     "float": "(F({v}) if ({v} := {value}).__class__ is FLOAT else UNFIT({v}))",
     "double": "(D({v}) if ({v} := {value}).__class__ is FLOAT else UNFIT({v}))",
-    "bytes": "(L[{v}.__len__()] + {v} if ({v} := {value}).__class__ is BYTES else UNFIT({v}))",
-    "string": "S[{value}]",
+    "bytes": "(N[len({v})] + {v} if ({v} := {value}).__class__ is BYTES else UNFIT({v}))",
 }
 
 _ROWS = """
@@ -214,7 +209,7 @@ def rows_writer(parsed: dict[str, Any], named: dict[str, Any], head: bytes, *, e
     """
     source, fields = _Source(head, named), parsed["fields"]
     parts = "".join(source.expression(field["type"], _held(field, source, exact)) + ", " for field in fields)
-    check = f"row.__len__() == {len(fields)} or UNFIT(row)" if exact else "pass"
+    check = f"len(row) == {len(fields)} or UNFIT(row)" if exact else "pass"
     made: WriteRows = _made(_ROWS, source, parts=parts, check=check)
     return made
 
