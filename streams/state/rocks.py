@@ -110,8 +110,11 @@ class RocksStore:
             self.flush(wait=False)
 
     def write(self, batch: WriteBatch) -> None:
-        """Write a batch of the store's own making, past the changelog."""
-        self._db.write(batch, self._no_log)
+        """Write a batch of the store's own making, past the changelog; StateError when the disk takes no more."""
+        try:
+            self._db.write(batch, self._no_log)
+        except Exception as error:
+            raise StateError(f"State in {self.path} cannot be written: {error}") from error
 
     def due(self, kind: bytes, before_ms: int, most_keys: int) -> list[tuple[bytes, list[bytes]]]:
         """Rows of keys of this kind (their first two bytes) whose time lies before; ends with the row that reaches `most_keys`."""

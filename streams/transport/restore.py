@@ -1,63 +1,112 @@
-"""Bring a lane's local state up to the end of its changelog."""
+"""Bring a lane's local state up to the end of its changelog, in a thread beside the event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import TopicPartition
 from faust.types import TP
 
+from gridhub.streams.transport.changelog import OffsetGoneError, Progress, Reader
 from gridhub.streams.transport.plan import Options
+from gridhub.streams.transport.space import Space
 
-CHUNK_RECORDS = 5000
 PATIENCE_S = 30.0  # without progress
+AT_A_TIME = 4  # lanes that restore; more would only share the same processor and take more memory
+Told = Callable[[Progress], None]
+"""Called from the restoring thread every few seconds, and at the end."""
 
 
-async def restore(store: Any, changelog: TP, options: Options) -> int:
+class _GivenUpError(Exception):
+    """The lane is let go: nobody waits for this restore."""
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="restore")
+
+
+async def restore(
+    store: Any, changelog: TP, options: Options, told: Told | None = None, space: Space | None = None
+) -> int:
     """Apply what the changelog holds beyond the store's position; gives the number of records applied.
 
     A store that is ahead of its changelog (the broker lost data), belongs to another changelog, or is too old for
-    the changelog's tombstones is emptied and rebuilt, never trusted.
+    the changelog's tombstones is emptied and rebuilt, never trusted. Cancelled, it returns only when its thread has
+    let go of the store. StateError when there is no more room in `space`.
     """
-    tp = TopicPartition(*changelog)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=list(options.bootstrap),
-        client_id=f"restore-{changelog.topic}-{changelog.partition}",
-        group_id=None,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        fetch_max_wait_ms=50,
-        max_partition_fetch_bytes=4 << 20,
-    )
-    await consumer.start()
+    stop = threading.Event()
+    loop = asyncio.get_running_loop()
+    watch = _Watch(told or _silent, space, stop)
+    work = loop.run_in_executor(_threads(), _restore, store, changelog, options, watch)
     try:
-        consumer.assign([tp])
-        begin = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await consumer.end_offsets([tp]))[tp]
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        while not work.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+        with contextlib.suppress(Exception):  # it is given up: whatever ended it changes nothing
+            work.result()
+        raise
+
+
+class _Watch(NamedTuple):
+    """Who is told of a restore, and what may end it."""
+
+    told: Told
+    space: Space | None
+    stop: threading.Event
+
+    def check(self) -> None:
+        """_GivenUpError when the lane was let go, StateError when the disk is full."""
+        if self.stop.is_set():
+            raise _GivenUpError
+        if self.space is not None:
+            self.space.check()
+
+
+def _restore(store: Any, changelog: TP, options: Options, watch: _Watch) -> int:
+    reader = Reader(options.bootstrap, f"restore-{changelog.topic}-{changelog.partition}")
+    try:
+        begin, end = reader.bounds(changelog)
         position = store.position(changelog)
-        if position is None or position > end or position < begin:
+        if position is None or not begin <= position <= end:
             store.reset(changelog)
             position = begin
-        return await _apply(consumer, tp, store, position, end)
+        progress = Progress(position, end)
+        _apply(reader, changelog, store, progress, watch)
+    except OffsetGoneError:
+        store.reset(changelog)  # it was deleted while we began: the next try reads what there is
+        raise TimeoutError(f"the begin of changelog {changelog.topic}-{changelog.partition} moved away") from None
     finally:
-        await consumer.stop()
+        reader.close()
+    return progress.records
 
 
-async def _apply(consumer: Any, tp: TopicPartition, store: Any, position: int, end: int) -> int:
-    applied, progress_at = 0, time.monotonic()
-    consumer.seek(tp, position)
-    while position < end:
-        records = (await consumer.getmany(tp, timeout_ms=200, max_records=CHUNK_RECORDS)).get(tp, [])
-        if records:
-            store.apply({record.key: record.value for record in records}, records[-1].offset + 1)
-            applied += len(records)
-            progress_at = time.monotonic()
-        position = await consumer.position(tp)
-        if time.monotonic() - progress_at > PATIENCE_S:
-            raise TimeoutError(f"changelog {tp.topic}-{tp.partition} stands at {position} of {end}")
-        await asyncio.sleep(0)
-    store.apply({}, max(position, end))
-    return applied
+def _apply(reader: Reader, tp: TP, store: Any, progress: Progress, watch: _Watch) -> None:
+    reader.add(tp, progress.position)
+    progress_at, at_end = time.monotonic(), False
+    while not at_end:
+        watch.check()
+        chunk = reader.read().get(tp)
+        if chunk is not None:
+            store.apply(chunk.changes, chunk.position)
+            at_end, progress_at = chunk.at_end, time.monotonic()
+            if progress.add(chunk.records, chunk.position):
+                watch.told(progress)
+        elif time.monotonic() - progress_at > PATIENCE_S:
+            raise TimeoutError(f"changelog {tp.topic}-{tp.partition} stands at {progress.position} of {progress.end}")
+    watch.told(progress)
+    if progress.records:
+        store.flush(wait=False)
+
+
+def _silent(_progress: Progress) -> None:
+    """Nobody is told."""

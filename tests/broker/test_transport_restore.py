@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 
@@ -9,11 +10,14 @@ import pytest
 from confluent_kafka import TopicPartition
 from faust.types import TP
 
-from gridhub.streams.state import rocks
+from gridhub.connectors.broker import free_port
+from gridhub.streams.state import layout, rocks
 from gridhub.streams.state.rocks import RocksStore
-from gridhub.streams.transport import Options
+from gridhub.streams.transport import Options, StateError, changelog
 from gridhub.streams.transport import restore as restore_module
+from gridhub.streams.transport.errors import LATER
 from gridhub.streams.transport.restore import restore
+from gridhub.streams.transport.space import Space
 
 pytestmark = pytest.mark.broker
 
@@ -124,7 +128,7 @@ async def test_a_store_of_another_layout_is_rebuilt(log, store, monkeypatch):
     log.write({b"a": b"1"})
     await log.restore(store)
     store.apply({b"ghost": b"1"}, store.position((log.topic, 0)))
-    monkeypatch.setattr(rocks, "LAYOUT", b"2")
+    monkeypatch.setattr(layout, "LAYOUT", b"99")
     assert await log.restore(store) == 1
     assert contents(store) == {b"a": b"1"}
 
@@ -189,16 +193,59 @@ async def test_a_changelog_whose_begin_is_gone_is_read_from_where_it_begins(clus
 async def test_a_restore_that_does_not_get_on_ends_with_an_error(log, store, monkeypatch):
     """Rather than standing still for ever it is tried again by the lane."""
     log.write({b"a": b"1"})
-
-    async def nothing(*_args, **_kwargs):
-        return {}
-
     monkeypatch.setattr(restore_module, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(restore_module.AIOKafkaConsumer, "getmany", nothing)
-    monkeypatch.setattr(restore_module.AIOKafkaConsumer, "position", _stands)
+    monkeypatch.setattr(restore_module.Reader, "read", lambda *_: {})
     with pytest.raises(TimeoutError, match="stands at 0 of 2"):
         await log.restore(store)
 
 
-async def _stands(*_args):
-    return 0
+async def test_a_broker_that_does_not_answer_is_an_error_that_lanes_know(store, monkeypatch):
+    """It is tried again, not taken for an empty changelog."""
+    monkeypatch.setattr(changelog, "ASK_S", 0.5)
+    options = Options((f"127.0.0.1:{free_port()}",), None, {})
+    with pytest.raises(LATER):
+        await restore(store, TP("nowhere", 0), options)
+
+
+async def test_a_cancelled_restore_lets_go_of_the_store_first(log, store):
+    """When the lane is taken away in the midst: no thread writes any more, and what was applied can be trusted."""
+    for turn in range(20):
+        log.write({b"%d-%d" % (turn, key): b"v" * 100 for key in range(1000)})
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    apply = store.apply
+    store.apply = lambda *told: (apply(*told), loop.call_soon_threadsafe(begun.set), time.sleep(0.05))
+    work = asyncio.create_task(log.restore(store))
+    await begun.wait()
+    for _ in range(3):
+        work.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    store.apply = apply
+    left = contents(store)
+    await asyncio.sleep(0.2)
+    assert contents(store) == left
+    await log.restore(store)
+    assert len(contents(store)) == 20_000
+
+
+async def test_progress_is_told(log, store, monkeypatch):
+    """Keys, keys a second and percent, and at the end the whole."""
+    for turn in range(3):
+        log.write({b"%d-%d" % (turn, key): b"v" for key in range(5000)})
+    monkeypatch.setattr(changelog.Progress.__init__, "__defaults__", (0.0,))
+    told = []
+    await restore(store, TP(log.topic, 0), log.options, lambda progress: told.append(progress.fields()))
+    assert len(told) >= 3
+    assert told[-1]["keys"] == 15_000
+    assert told[-1]["percent"] == 100
+    assert [row["percent"] for row in told] == sorted(row["percent"] for row in told)
+    assert all(row["keys_per_s"] > 0 for row in told)
+
+
+async def test_a_restore_stops_before_the_disk_is_full(log, store):
+    """With a sentence that says so, not with a broken store."""
+    log.write({b"a": b"1"})
+    with pytest.raises(StateError, match="MB are free"):
+        await restore(store, TP(log.topic, 0), log.options, space=Space(store.path, 1 << 60))
