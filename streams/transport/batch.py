@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
 import faust
-from aiokafka import ConsumerRecord
 from faust.events import Event
 from faust.types import TP
+
+from gridhub.streams.transport.records import Headers, columns, join, last_offset, sizes
 
 
 class Output(NamedTuple):
@@ -19,6 +23,20 @@ class Output(NamedTuple):
     partition: int
     key: bytes | None
     value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Many records for one topic, column by column: what bulk work sends, without an object per record.
+
+    `partition` is that of all of them, or a sequence with one for each; -1 is chosen from the key as the Java client would.
+    """
+
+    topic: str
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    partition: int | Sequence[int] = -1
+    headers: Sequence[Headers] | None = None
 
 
 class State(Protocol):
@@ -31,9 +49,9 @@ class State(Protocol):
 
 @dataclass(slots=True)
 class Effects:
-    """Everything a batch causes; committed as a whole or not at all."""
+    """Everything a batch causes; committed as a whole or not at all. `outputs` are Output and Outputs, in order."""
 
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
     changes: dict[bytes, bytes | None] = field(default_factory=dict)
     committed: Callable[[], None] | None = None  # called once, after the transaction is committed
 
@@ -42,14 +60,16 @@ class Effects:
 class Batch:
     """Records of one partition number, from one or several topics, each topic's in offset order.
 
+    A part is a sequence of Kafka's records; what was fetched is `Records`, whose columns bulk work takes as they are.
     `number` counts the batches of a lane since its last rewind: one that is missing was dropped on the way. None is
-    not checked.
+    not checked. `size` is the bytes of its keys and values.
     """
 
     lane: Any
     epoch: int
-    parts: Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
+    parts: Mapping[TP, Sequence[Any]]
     number: int | None = None
+    size: int = 0
 
     @property
     def partition(self) -> int:
@@ -59,6 +79,15 @@ class Batch:
     def __len__(self) -> int:
         return sum(map(len, self.parts.values()))
 
+    def columns(self, topic: str) -> tuple[list[bytes | None], list[bytes | None]]:
+        """Keys and values of this topic's records, in offset order; two empty lists where there are none."""
+        return columns(self.parts.get(TP(topic, self.partition), ()))
+
+    @property
+    def ends(self) -> dict[TP, int]:
+        """The offset behind each part's last record: what is committed with the batch."""
+        return {tp: last_offset(records) + 1 for tp, records in self.parts.items()}
+
     def hand_over(self, work: Work) -> None:
         """Queue the batch on its lane, which runs `work` on it and commits what it returns."""
         self.lane.take(self, work)
@@ -67,23 +96,42 @@ class Batch:
 Work = Callable[[Batch, State], Effects]
 
 
-def cut(
-    parts: Mapping[TP, list[ConsumerRecord[bytes, bytes]]], limit_bytes: int
-) -> Iterator[dict[TP, list[ConsumerRecord[bytes, bytes]]]]:
-    """The same records in the same order, in pieces that end with the record that reaches `limit_bytes`."""
-    piece: dict[TP, list[ConsumerRecord[bytes, bytes]]] = {}
-    size = 0
+class Piece(NamedTuple):
+    """Records of a lane that are worked on together, and the bytes of their keys and values."""
+
+    parts: dict[TP, Sequence[Any]]
+    size: int
+
+
+def cut(parts: Mapping[TP, Sequence[Any]], limit_bytes: int, limit_events: int = sys.maxsize) -> Iterator[Piece]:
+    """The same records in the same order, in pieces that end with the record that reaches one of the limits."""
+    piece: dict[TP, Sequence[Any]] = {}
+    size = events = 0
     for tp, records in parts.items():
         first = 0
-        for index, record in enumerate(records, 1):
-            size += max(record.serialized_key_size, 0) + max(record.serialized_value_size, 0)
-            if size >= limit_bytes:
-                yield {**piece, tp: records[first:index]}
-                piece, size, first = {}, 0, index
-        if first < len(records):
-            piece[tp] = records[first:]
+        ends = list(accumulate(sizes(records), initial=0))  # ends[i]: bytes before record i
+        while first < len(records):
+            most = min(len(records), first + limit_events - events)
+            last = min(bisect_left(ends, ends[first] + limit_bytes - size, first + 1), most)
+            piece[tp] = records[first:last] if last - first < len(records) else records
+            size, events, first = size + ends[last] - ends[first], events + last - first, last
+            if size >= limit_bytes or events >= limit_events:
+                yield Piece(piece, size)
+                piece, size, events = {}, 0, 0
     if piece:
-        yield piece
+        yield Piece(piece, size)
+
+
+def merge(batches: Sequence[Batch]) -> Batch:
+    """Batches of one lane that follow one another, as one."""
+    if len(batches) == 1:
+        return batches[0]
+    parts: dict[TP, list[Sequence[Any]]] = {}
+    for batch in batches:
+        for tp, records in batch.parts.items():
+            parts.setdefault(tp, []).append(records)
+    joined = {tp: join(pieces) for tp, pieces in parts.items()}
+    return Batch(batches[0].lane, batches[0].epoch, joined, None, sum(batch.size for batch in batches))
 
 
 class BatchSchema(faust.Schema[Any, Any]):

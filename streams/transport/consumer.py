@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -40,6 +41,7 @@ class Consumer(driver.Consumer):
         self.plan: Plan = self.app.lane_plan  # type: ignore[attr-defined]  # put there by install()
         self.lanes: dict[tuple[str, int], Lane] = {}
         self._fetching = asyncio.Lock()
+        self._room = asyncio.Event()
         self._ending = False
         self._read_offset = _NoOffsets()
 
@@ -84,6 +86,7 @@ class Consumer(driver.Consumer):
 
     async def rewind_lane(self, lane: Lane) -> None:
         """Rewind one lane; no fetch is under way meanwhile, so nothing read before counts after."""
+        self._thread.wake()
         async with self._fetching:
             lane.rewound(await self._thread.rewind(lane.tps))
 
@@ -93,22 +96,35 @@ class Consumer(driver.Consumer):
         """Fetch for the lanes that have room; yields one message per lane, its value a Batch."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
-        hungry = {tp for lane in self.lanes.values() if lane.hungry for tp in lane.tps}
+        self._room.clear()
+        hungry = {tp for lane in self._hungry() for tp in lane.tps}
         if not hungry:
-            await asyncio.sleep(0.002 if self.lanes else 0.1)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FETCH_TIMEOUT_S):
+                    await self._room.wait()
             return
         async with self._fetching:
             epochs = {key: lane.epoch for key, lane in self.lanes.items()}
             records = await self._getmany(active_partitions=hungry, timeout=min(timeout, FETCH_TIMEOUT_S))
             self._find_jumps()
         for key, parts in self._group(records).items():
-            for piece in cut(parts, self.plan.options.batch_bytes):
+            for piece in cut(parts, self.plan.options.batch_bytes, self.plan.options.batch_events):
                 if (lane := self.lanes.get(key)) is None:
                     continue
-                batch = Batch(lane, epochs.get(key, -1), piece, lane.fetched)
-                lane.fetched += batch.epoch == lane.epoch
+                batch = Batch(lane, epochs.get(key, -1), piece.parts, lane.fetched, piece.size)
+                lane.count(batch)
                 if self.flow_active and not self.should_stop:
                     yield self._message(batch)
+
+    def _hungry(self) -> list[Lane]:
+        """The lanes to fetch for; when all together hold too much, only those that would stand still."""
+        full = sum(lane.held_bytes for lane in self.lanes.values()) >= self.plan.options.memory_bytes
+        return [lane for lane in self.lanes.values() if lane.hungry and not (full and lane.held_bytes)]
+
+    def lane_has_room(self) -> None:
+        """A lane opened, or has room again: what waits, or is fetched for the others only, looks again."""
+        self._room.set()
+        self._thread.wake()
 
     def _find_jumps(self) -> None:
         for tp in self._thread.jumped():
@@ -129,7 +145,7 @@ class Consumer(driver.Consumer):
             tp.topic,
             tp.partition,
             last.offset,
-            last.timestamp / 1000,
+            (last.timestamp or 0) / 1000,
             last.timestamp_type,
             [],
             None,

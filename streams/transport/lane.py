@@ -19,10 +19,11 @@ from typing import Any
 
 from faust.types import TP
 
-from gridhub.streams.transport.batch import Batch, Effects, State, Work
+from gridhub.streams.transport.batch import Batch, Effects, State, Work, merge
 from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER, Later, StateError
 from gridhub.streams.transport.plan import LaneGroup, Plan
 from gridhub.streams.transport.producer import LaneProducer
+from gridhub.streams.transport.records import first_offset
 from gridhub.streams.transport.restore import restore
 
 BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 5.0)
@@ -49,6 +50,7 @@ class Lane:
         self.open = False
         self.generation = 0
         self.fetched = 0  # batches since the last rewind
+        self.held_bytes = 0  # of batches that were fetched and are not worked on yet
         self._taken = 0
         self._astray = False
         self._producer: LaneProducer | None = None
@@ -141,7 +143,13 @@ class Lane:
     @property
     def hungry(self) -> bool:
         """Whether more may be fetched for this lane."""
-        return self.open and len(self._queue) < self.plan.options.queue_batches
+        return self.open and self.held_bytes < self.plan.options.queue_bytes
+
+    def count(self, batch: Batch) -> None:
+        """A batch is on its way to us."""
+        if batch.epoch == self.epoch:
+            self.fetched += 1
+            self.held_bytes += batch.size
 
     @property
     def waiting(self) -> bool:
@@ -151,7 +159,7 @@ class Lane:
     def rewound(self, offsets: dict[TP, int]) -> None:
         """The consumer stands at these committed offsets now: older batches are stale, newer ones flow."""
         self.epoch += 1
-        self.fetched = self._taken = 0
+        self.fetched = self._taken = self.held_bytes = 0
         self._astray = False
         self._queue.clear()
         for tp, known in self.next_offset.items():
@@ -162,6 +170,7 @@ class Lane:
         self.next_offset = {tp: offsets[tp] for tp in self.tps}
         self.open = True
         self.progress_at = time.monotonic()
+        self.consumer.lane_has_room()
 
     def take(self, batch: Batch, work: Work) -> None:
         """Queue a batch; one fetched before the last rewind is dropped, it will be fetched again."""
@@ -190,7 +199,7 @@ class Lane:
             if self._astray:
                 await self._open(wait_s=0.0)
             while self._queue:
-                batch, work = self._queue.popleft()
+                batch, work = self._next()
                 self._idle.clear()
                 try:
                     result = await self._commit(batch, work)
@@ -198,6 +207,20 @@ class Lane:
                     self._idle.set()
                 if result != "committed":
                     await self._open(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
+
+    def _next(self) -> tuple[Batch, Work]:
+        """What waits for the same work, as one batch: the more there is to do, the fewer transactions per event."""
+        batches, events, size, work = list[Batch](), 0, 0, self._queue[0][1]
+        while self._queue and self._queue[0][1] == work:
+            batch, full = self._queue[0][0], not self.hungry
+            events, size = events + len(batch), size + batch.size
+            if batches and (events > self.plan.options.batch_events or size > self.plan.options.batch_bytes):
+                break
+            batches.append(self._queue.popleft()[0])
+            self.held_bytes -= batch.size
+            if full and self.hungry:
+                self.consumer.lane_has_room()
+        return merge(batches), work
 
     async def _commit(self, batch: Batch, work: Work) -> str:
         if self._goes_back(batch):
@@ -230,7 +253,8 @@ class Lane:
         A rewind that was given up may still reach the consumer's thread, and aiokafka begins anew when a position
         lies outside of the log.
         """
-        behind = {tp: rows[0].offset for tp, rows in batch.parts.items() if rows[0].offset < self.next_offset[tp]}
+        starts = {tp: first_offset(rows) for tp, rows in batch.parts.items()}
+        behind = {tp: offset for tp, offset in starts.items() if offset < self.next_offset[tp]}
         for tp, offset in behind.items():
             self.log.warning("read what is committed", topic=tp.topic, offset=offset, committed=self.next_offset[tp])
         return bool(behind)
@@ -248,7 +272,7 @@ class Lane:
 
     async def _transact(self, batch: Batch, effects: Effects) -> None:
         assert self._producer is not None
-        offsets = {tp: records[-1].offset + 1 for tp, records in batch.parts.items()}
+        offsets = batch.ends
         last = await self._producer.commit(effects.outputs, self.changelog, effects.changes, offsets)
         if last is not None:
             self._write(effects.changes, last + 1)

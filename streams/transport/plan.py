@@ -59,10 +59,13 @@ class Options:
     transaction_timeout_s: float = 15.0
     session_timeout_s: float = 10.0
     heartbeat_s: float = 1.0
-    fetch_wait_ms: int = 20
-    batch_events: int = 2000
-    batch_bytes: int = 4 << 20  # keys and values; the message that reaches it ends a batch
-    queue_batches: int = 2  # batches a lane may hold before its topics are no longer fetched
+    fetch_wait_ms: int = 20  # while there is something to do
+    idle_wait_ms: int = 500  # while there is nothing to do; the first record ends the wait all the same
+    batch_events: int = 2000  # most events in one transaction
+    batch_bytes: int = 4 << 20  # of keys and values in one transaction; the record that reaches it is the last
+    queue_bytes: int = 4 << 20  # that a lane may hold before its topics are no longer fetched
+    memory_bytes: int = 64 << 20  # that all lanes may hold together
+    compression: str | None = None  # of what is written: gzip; snappy, lz4, zstd with the library `cramjam`
     min_free_bytes: int = 128 << 20  # free disk below which a lane with state stops the worker
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,11 +10,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
-from gridhub.streams.transport.batch import Output
-from gridhub.streams.transport.murmur2 import partitions
+from gridhub.streams.transport.batch import Output, Outputs
+from gridhub.streams.transport.columns import Column, fill, place
 from gridhub.streams.transport.plan import Options
 
 MAX_BATCH_BYTES = 1 << 20
+Sent = tuple[asyncio.Future[Any], int]  # a record batch on its way, and the number of its records
 
 
 class LaneProducer:
@@ -31,6 +31,7 @@ class LaneProducer:
             transaction_timeout_ms=int(options.transaction_timeout_s * 1000),
             request_timeout_ms=int(options.transaction_timeout_s * 1000),
             max_batch_size=MAX_BATCH_BYTES,
+            compression_type=options.compression,
             max_request_size=16 << 20,
             retry_backoff_ms=50,
             linger_ms=0,
@@ -55,54 +56,35 @@ class LaneProducer:
 
     async def commit(
         self,
-        outputs: Iterable[Output],
+        outputs: Iterable[Output | Outputs],
         changelog: TP | None,
         changes: Mapping[bytes, bytes | None],
         offsets: Mapping[TP, int],
     ) -> int | None:
         """Send all of it and the offsets in one transaction; gives the last changelog offset written, if any."""
         await self._kafka.begin_transaction()
-        sent = [await self._send(tp, records) for tp, records in self._by_partition(outputs).items()]
+        sent = []
+        for tp, column in place(outputs, self.options.partition_counts).items():
+            sent += await self._send(tp, column)
         logged = []
         if changelog is not None and changes:
-            logged = await self._send(changelog, list(changes.items()))
-        for futures in sent:
-            await asyncio.gather(*(future for future, _ in futures))
-        last = None
-        for future, count in logged:
-            last = (await future).offset + count - 1
+            logged = await self._send(changelog, Column(list(changes), list(changes.values())))
         marks = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
-        await self._kafka.send_offsets_to_transaction(marks, self.group_id)
+        # what is sent is on its way while the offsets are; the transaction ends when both have arrived
+        await asyncio.gather(
+            *(future for future, _ in sent + logged), self._kafka.send_offsets_to_transaction(marks, self.group_id)
+        )
         await self._kafka.commit_transaction()
-        return last
+        return max((future.result().offset + count - 1 for future, count in logged), default=None)
 
-    def _by_partition(self, outputs: Iterable[Output]) -> dict[TP, list[tuple[bytes | None, bytes | None]]]:
-        table: dict[TP, list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
-        unplaced: dict[str, list[Output]] = defaultdict(list)
-        for output in outputs:
-            if output.partition < 0:
-                unplaced[output.topic].append(output)
-            else:
-                table[TP(output.topic, output.partition)].append((output.key, output.value))
-        for topic, waiting in unplaced.items():
-            places = partitions([output.key or b"" for output in waiting], self.options.partition_counts[topic])
-            for output, place in zip(waiting, places, strict=True):
-                table[TP(topic, place)].append((output.key, output.value))
-        return table
-
-    async def _send(self, tp: TP, records: list[tuple[bytes | None, bytes | None]]) -> list[tuple[Any, int]]:
+    async def _send(self, tp: TP, column: Column) -> list[Sent]:
         """Send the records as few record batches; gives (future of the batch, its count) in order."""
-        futures = []
-        batch = self._kafka.create_batch()
-        for key, value in records:
-            if batch.append(key=key, value=value, timestamp=None) is None:
-                futures.append(await self._submit(batch, tp))
-                batch = self._kafka.create_batch()
-                batch.append(key=key, value=value, timestamp=None)
-        if batch.record_count():
-            futures.append(await self._submit(batch, tp))
-        return futures
-
-    async def _submit(self, batch: Any, tp: TP) -> tuple[Any, int]:
-        batch.close()
-        return await self._kafka.send_batch(batch, tp.topic, partition=tp.partition), batch.record_count()
+        sent: list[Sent] = []
+        first, total = 0, len(column.keys)
+        while first < total:
+            batch = self._kafka.create_batch()
+            first += fill(batch, column, first)
+            batch.close()
+            future = await self._kafka.send_batch(batch, tp.topic, partition=tp.partition)
+            sent.append((asyncio.ensure_future(future), batch.record_count()))
+        return sent

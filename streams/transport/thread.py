@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import aiokafka
+from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from gridhub.streams.transport.committed import committed_offsets
 from gridhub.streams.transport.errors import LATER, OffsetsAhead
+from gridhub.streams.transport.fetch import fetch, wake
+from gridhub.streams.transport.records import Records
 
 STOP_LIMIT_S = 5.0
 AHEAD_PATIENCE_S = 30.0  # a partition's new leader may for a moment know less than what was committed
@@ -32,6 +35,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self._ahead_since: dict[TopicPartition, float] = {}
         self._stands: dict[TP, int] = {}  # where our last fetch or rewind left each partition
         self._jumped: set[TP] = set()
+        self._woken = False
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf, options = self.app.conf, self.consumer.plan.options
@@ -66,16 +70,38 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         except (asyncio.CancelledError, TimeoutError, *LATER) as error:
             self.consumer.plan.log.warning("the consumer was not closed in good order", error=repr(error))
 
-    async def _fetch_records(
+    async def _fetch_records(  # type: ignore[override]  # columns in place of rows; only our Consumer asks
         self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None
-    ) -> Any:
+    ) -> dict[TP, Records]:
         here = self._positions(active_partitions)
         self._jumped |= {tp for tp, position in here.items() if self._stands.get(tp, position) != position}
-        records = await super()._fetch_records(
-            consumer, active_partitions, timeout=timeout, max_records=self.consumer.plan.options.batch_events
-        )
+        records = await self._fetch_columns(consumer, active_partitions, timeout or 0.0)
         self._stands.update(self._positions(active_partitions))
         return records
+
+    async def _fetch_columns(self, consumer: Any, tps: set[TP], timeout_s: float) -> dict[TP, Records]:
+        """In place of the driver's own, with its questions."""
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher  # noqa: SLF001  # as the driver does
+        if consumer._closed or fetcher._closed:  # noqa: SLF001
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():  # noqa: SLF001
+            try:
+                return await fetch(
+                    fetcher, tps, timeout_s, self.consumer.plan.options.batch_events, lambda: self._woken
+                )
+            finally:
+                self._woken = False
+
+    def wake(self) -> None:
+        """End a fetch that waits for records, from another thread: there is something else to do, or to fetch."""
+        self.thread_loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._woken = True
+        if self._consumer is not None and self._consumer._fetcher is not None:  # noqa: SLF001
+            wake(self._consumer._fetcher)  # noqa: SLF001
 
     def jumped(self) -> set[TP]:
         """Partitions whose position was moved by nobody of ours since the last question."""

@@ -144,6 +144,9 @@ class Feed:
             part = {tp: self.records[first : first + self.size]}
             asyncio.get_running_loop().call_soon(lane.take, Batch(lane, lane.epoch, part), self.work)
 
+    def lane_has_room(self) -> None:
+        """Nobody waits for it."""
+
     def lane_broke(self, lane: Lane, error: BaseException) -> None:
         """Remember it."""
         self.broken = error
@@ -167,7 +170,7 @@ class Desk:
         feed = Feed(self.cluster.bootstrap, self.group, self.records, work)
         folder = self.folder / f"worker-{len(self.lanes)}"
         folder.mkdir()
-        settings = {"heartbeat_s": 0.1, "transaction_timeout_s": 10.0, "queue_batches": 10_000} | options
+        settings = {"heartbeat_s": 0.1, "transaction_timeout_s": 10.0, "batch_events": 3} | options
         limits = Options((self.cluster.bootstrap,), folder, {self.out: 1}, **settings)
         group, seen = LaneGroup("count", (self.topic,), self.changelog), Seen()
         lane = Lane(feed, group, 0, Plan((group,), limits, seen, structlog.get_logger(), RocksStore))

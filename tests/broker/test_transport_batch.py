@@ -34,7 +34,7 @@ def total(piece):
 def test_cutting_keeps_every_record_in_order(sizes, limit):
     """The pieces together are the batch; each but the last reaches the limit, and only with its last record."""
     parts = {TP(f"t{i}", 3): [record(o, size) for o, size in enumerate(rows)] for i, rows in enumerate(sizes)}
-    pieces = list(cut(parts, limit))
+    pieces = [piece.parts for piece in cut(parts, limit)]
     joined = {tp: [r for piece in pieces for r in piece.get(tp, [])] for tp in parts}
     assert joined == parts
     assert all(rows for piece in pieces for rows in piece.values())
@@ -47,7 +47,7 @@ def test_cutting_keeps_every_record_in_order(sizes, limit):
 def test_keys_count_and_a_missing_one_does_not():
     """A key of 5 and a value of 5 reach 10; no key and a tombstone reach nothing."""
     parts = {TP("t", 0): [record(0, -1), record(1, 5, 5), record(2, 1)]}
-    assert [[r.offset for r in piece[TP("t", 0)]] for piece in cut(parts, 10)] == [[0, 1], [2]]
+    assert [[r.offset for r in piece[TP("t", 0)]] for piece, _ in cut(parts, 10)] == [[0, 1], [2]]
 
 
 @pytest.fixture
@@ -129,11 +129,11 @@ async def test_a_position_that_somebody_moved_is_noticed(thread, monkeypatch):
     thread._stands, thread._jumped = {}, set()
     thread.consumer.plan.options = Options(("127.0.0.1:1",), None, {})
 
-    async def fetched(_self, *_args, **_options):
+    async def fetched(_self, *_args):
         state._position += 2
         return {}
 
-    monkeypatch.setattr(ConsumerThread.__mro__[1], "_fetch_records", fetched)
+    monkeypatch.setattr(ConsumerThread, "_fetch_columns", fetched)
     await thread._fetch_records(None, {TP("t", 0)})
     await thread._fetch_records(None, {TP("t", 0)})
     assert thread.jumped() == set()

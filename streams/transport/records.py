@@ -1,0 +1,120 @@
+"""What was read of one partition, as columns: what bulk work needs costs no object per record, rows are made on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Any, overload
+
+from aiokafka import ConsumerRecord
+from faust.types import TP
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+def _size(data: bytes | None) -> int:
+    return len(data) if data is not None else -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records(Sequence[ConsumerRecord[bytes, bytes]]):
+    """Records of one partition in offset order, column by column; all columns have the same length.
+
+    It is also a sequence of aiokafka's rows, each made when it is asked for. `headers` is None when no record has any.
+    Timestamps are ms since 1970; `timestamp_type` is that of the last record: 0 the writer's clock, 1 the broker's.
+    """
+
+    tp: TP
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    offsets: list[int]
+    timestamps: list[int]
+    headers: list[Headers] | None = None
+    timestamp_type: int = 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, index: int) -> ConsumerRecord[bytes, bytes]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records: ...
+    def __getitem__(self, index: int | slice) -> ConsumerRecord[bytes, bytes] | Records:
+        """The row at a place, or a part as columns."""
+        if isinstance(index, slice):
+            return self._part(index)
+        headers = self.headers[index] if self.headers else ()
+        return self._row(self.keys[index], self.values[index], self.offsets[index], self.timestamps[index], headers)
+
+    def __iter__(self) -> Iterator[ConsumerRecord[bytes, bytes]]:
+        headers: Iterable[Headers] = self.headers if self.headers is not None else repeat(())
+        return map(self._row, self.keys, self.values, self.offsets, self.timestamps, headers)
+
+    def _row(
+        self, key: bytes | None, value: bytes | None, offset: int, timestamp: int, headers: Headers
+    ) -> ConsumerRecord[bytes, bytes]:
+        return ConsumerRecord(
+            self.tp.topic, self.tp.partition, offset, timestamp, self.timestamp_type, key, value, None,
+            _size(key), _size(value), headers,
+        )  # fmt: skip
+
+    def _part(self, part: slice) -> Records:
+        headers = self.headers[part] if self.headers is not None else None
+        return Records(
+            self.tp, self.keys[part], self.values[part], self.offsets[part], self.timestamps[part], headers,
+            self.timestamp_type,
+        )  # fmt: skip
+
+    def sizes(self) -> list[int]:
+        """Bytes of key and value of each record."""
+        return [len(key or b"") + len(value or b"") for key, value in zip(self.keys, self.values, strict=True)]
+
+
+def sizes(records: Sequence[Any]) -> list[int]:
+    """Bytes of key and value of each record."""
+    if isinstance(records, Records):
+        return records.sizes()
+    return [max(r.serialized_key_size, 0) + max(r.serialized_value_size, 0) for r in records]
+
+
+def last_offset(records: Sequence[Any]) -> int:
+    """The offset of the last record."""
+    return int(records.offsets[-1] if isinstance(records, Records) else records[-1].offset)
+
+
+def first_offset(records: Sequence[Any]) -> int:
+    """The offset of the first record."""
+    return int(records.offsets[0] if isinstance(records, Records) else records[0].offset)
+
+
+def columns(records: Sequence[Any]) -> tuple[list[bytes | None], list[bytes | None]]:
+    """Keys and values of records that need not be columns already."""
+    if isinstance(records, Records):
+        return records.keys, records.values
+    return [record.key for record in records], [record.value for record in records]
+
+
+def join(parts: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    """Records of one partition that follow one another, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    found = [part for part in parts if isinstance(part, Records)]
+    if len(found) < len(parts):
+        return list(chain.from_iterable(parts))
+    return _joined(found)
+
+
+def _joined(parts: list[Records]) -> Records:
+    headers: list[Headers] | None = None
+    if any(part.headers is not None for part in parts):
+        headers = [line for part in parts for line in part.headers or [()] * len(part)]
+    return Records(
+        parts[0].tp,
+        list(chain.from_iterable(part.keys for part in parts)),
+        list(chain.from_iterable(part.values for part in parts)),
+        list(chain.from_iterable(part.offsets for part in parts)),
+        list(chain.from_iterable(part.timestamps for part in parts)),
+        headers,
+        parts[-1].timestamp_type,
+    )
