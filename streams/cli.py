@@ -20,6 +20,7 @@ COMMANDS = {
     "explain": ("gridhub.streams.explain_cli:explain", "Tell an event's whole story."),
     "journal": ("gridhub.streams.explain_cli:journal", "Check the journal's hash chains."),
     "department": ("gridhub.connectors.sources.cli:group", "List departments, check a department's files."),
+    "sinks": ("gridhub.connectors.sinks.cli:group", "Carry tasks to other systems: webhooks and mail."),
     "route": ("gridhub.streams.routing_cli:route", "Try the routing tree."),
     "settings": ("gridhub.streams.run_cli:settings_table", "Show every setting and its value."),
 }

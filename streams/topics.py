@@ -53,11 +53,15 @@ JOURNAL = Topic("hub.journal", "area", ("Decision",), "delete", 180 * DAY_MS, "o
 STATE = Topic(
     "hub.state", "state key", (), "compact", -1, "outbound (changelog of its local state)", "outbound, on restore"
 )
+DELIVERIES = Topic(
+    "hub.deliveries", "target and task id", ("Delivery",), "delete", 90 * DAY_MS, "sinks", "explain, audit"
+)
+PARKED = Topic("hub.parked", "target and message key", ("Delivery",), "compact", -1, "sinks", "sinks, operators")
 ADMISSIONS = Topic("hub.admissions", "item id", (), "compact", -1, "operators", "workers, gateway")
 CONFIG = Topic("hub.config", "item id", (), "compact", -1, "operators", "workers, gateway")
 GRIDS = Topic("hub.grids", "item id", (), "compact", -1, "operators", "workers, gateway")
 
-HUB_TOPICS = (LOCATED, INCIDENTS, TASKS, STATUS, QUARANTINE, JOURNAL, STATE, ADMISSIONS, CONFIG, GRIDS)
+HUB_TOPICS = (LOCATED, INCIDENTS, TASKS, STATUS, QUARANTINE, JOURNAL, STATE, DELIVERIES, PARKED, ADMISSIONS, CONFIG, GRIDS)
 
 
 def department_topic(code: str, record: str) -> Topic:
