@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import platform
 import time
+from collections import Counter as Tally
 from importlib import metadata
 from itertools import product
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from wsgiref.simple_server import WSGIServer
 
-    import numpy.typing as npt
-
 __all__ = ["SERIES", "TABLE", "BatchHistogram", "Metrics", "MetricsPortError", "Series", "serve", "version"]
 Kind = TypeVar("Kind", Counter, Gauge)
 
@@ -69,7 +68,7 @@ class BatchHistogram(Collector):
         self._lock = Lock()  # the HTTP server collects in a thread of its own
         registry.register(self)
 
-    def observe_many(self, label: str, values: npt.NDArray[np.float64]) -> None:
+    def observe_many(self, label: str, values: Sequence[float]) -> None:
         """Counts every value (in the series' unit) under this label value; negative ones count as zero."""
         clipped = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
         places = np.searchsorted(self._bounds, clipped, side="left")
@@ -114,6 +113,7 @@ class Metrics:
     ) -> None:
         self._departments = frozenset(departments)
         self._newest: dict[str, int] = {}
+        self._children: dict[tuple[Counter | Gauge, tuple[str, ...]], Counter | Gauge] = {}
         self._progress: dict[tuple[str, str], float] = {}
         self.clock: Callable[[], float] = time.monotonic
         self._make_counters(registry)
@@ -189,12 +189,22 @@ class Metrics:
 
         The columns `source` and `area` become the department and the 6-digit district; null becomes `unknown`.
         """
-        if batch.num_rows == 0:
-            return
-        names = list(columns)
-        groups = pa.Table.from_batches([batch.select(names)]).group_by(names).aggregate([([], "count_all")])
-        for row in groups.to_pylist():
-            counter.labels(*(self._label(name, row[name]) for name in names)).inc(row["count_all"])
+        rows = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+        for values, count in Tally(rows).items():
+            labels = (self._label(name, value) for name, value in zip(columns, values, strict=True))
+            self.child(counter, *labels).inc(count)
+
+    def count(self, series: Counter | Gauge, labels: Iterable[tuple[str, ...]]) -> None:
+        """Adds one for each of these label sets."""
+        for values, count in Tally(labels).items():
+            self.child(series, *values).inc(count)
+
+    def child(self, series: Kind, *labels: str) -> Kind:
+        """The series with these labels, as `labels` of the library gives it in six times the time."""
+        found = self._children.get((series, labels))
+        if found is None:
+            found = self._children[series, labels] = series.labels(*labels)
+        return cast("Kind", found)
 
     def _label(self, column: str, value: object) -> str:
         if column == "source":
@@ -202,12 +212,13 @@ class Metrics:
         text = UNKNOWN if value in {None, ""} else str(value)
         return text[:6] if column == "area" and text != UNKNOWN else text
 
-    def observe_end_to_end(self, sources: Sequence[str], received_ms: npt.NDArray[np.int64], now_ms: int) -> None:
+    def observe_end_to_end(self, sources: Sequence[str], received_ms: Iterable[int], now_ms: int) -> None:
         """Counts, per department, the seconds from each record's broker time to `now_ms`, the time of the commit."""
-        names = np.asarray(sources, dtype=object)
-        seconds = (now_ms - np.asarray(received_ms, dtype=np.int64)) / 1000.0
-        for name in set(sources):
-            self.end_to_end.observe_many(self.department(name), seconds[names == name])
+        seconds: dict[str, list[float]] = {}
+        for name, received in zip(sources, received_ms, strict=True):
+            seconds.setdefault(name, []).append((now_ms - received) / 1000.0)
+        for name, values in seconds.items():
+            self.end_to_end.observe_many(self.department(name), values)
 
     def newest_event(self, source: str, broker_ms: int) -> None:
         """Remembers the broker time of a known department's newest event; an older one changes nothing."""
@@ -233,6 +244,7 @@ class Metrics:
     def forget_lane(self, stage: str, partition: int, topics: Sequence[str]) -> None:
         """Drops the series of a partition that this worker no longer owns; the new owner shows them."""
         number = str(partition)
+        self._children.clear()  # what is removed below must not be counted on unseen
         self._progress.pop((stage, number), None)
         self.commit_age.remove_by_labels({"stage": stage, "partition": number})
         for topic, lag in product(topics, (self.lag_events, self.lag_seconds)):

@@ -26,11 +26,11 @@ def count_events(metrics: Metrics, result: road.Outbound, groups: Mapping[str, s
     outcomes = zip(kept.column("outcome").to_pylist(), kept.column("category").to_pylist(), strict=True)
     for (outcome, category), count in Counter(outcomes).items():
         if outcome in _BY_OUTCOME:
-            getattr(metrics, _BY_OUTCOME[outcome]).labels(groups.get(category, UNKNOWN)).inc(count)
-    for row in result.sent.incident_rows:
-        if row["version"] == 1:
-            metrics.incidents_opened.labels(groups.get(row["category"], UNKNOWN), str(row["severity"])).inc()
-            metrics.incidents_open.labels(str(partition), row["area"][:6]).inc()
+            metrics.child(getattr(metrics, _BY_OUTCOME[outcome]), groups.get(category, UNKNOWN)).inc(count)
+    opened = [row for row in result.sent.incident_rows if row["version"] == 1]
+    kinds = ((groups.get(row["category"], UNKNOWN), str(row["severity"])) for row in opened)
+    metrics.count(metrics.incidents_opened, kinds)
+    metrics.count(metrics.incidents_open, ((str(partition), row["area"][:6]) for row in opened))
     _count_tasks(metrics, result.sent.task_rows)
 
 
@@ -41,9 +41,7 @@ def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], p
             metrics.incidents_closed.labels(groups.get(row["category"], UNKNOWN)).inc()
             metrics.incidents_open.labels(str(partition), row["area"][:6]).dec()
     rows = tracked.task_rows
-    for row in rows:
-        if row["version"] > 1:
-            metrics.task_steps.labels(row["stage"]).inc()
+    metrics.count(metrics.task_steps, ((row["stage"],) for row in rows if row["version"] > 1))
     _count_tasks(metrics, rows)
 
 
@@ -55,7 +53,6 @@ def newly_overdue(tracked: Tracked, before: State) -> int:
 
 
 def _count_tasks(metrics: Metrics, rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        if row["version"] == 1:
-            metrics.tasks_dispatched.labels(row["action"], row["role"]).inc()
-            metrics.task_steps.labels(row["stage"]).inc()
+    new = [row for row in rows if row["version"] == 1]
+    metrics.count(metrics.tasks_dispatched, ((row["action"], row["role"]) for row in new))
+    metrics.count(metrics.task_steps, ((row["stage"],) for row in new))

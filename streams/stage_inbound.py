@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from gridhub.schemas.codec import Codec
@@ -82,11 +81,14 @@ class InboundStage:
     def _count(self, found: Found, bad: pa.RecordBatch, origins: list[Origin], events: int) -> None:
         metrics = self.metrics
         metrics.batch_events.labels("inbound").observe(events)
-        names = np.array([topics.department_of(origin.topic) or "" for origin in origins], dtype=object)
-        for name, count in zip(*np.unique(names.astype(str), return_counts=True), strict=True):
-            metrics.received.labels(metrics.department(name)).inc(int(count))
-        for origin, name in zip(reversed(origins), reversed(names.tolist()), strict=True):
-            metrics.newest_event(name, origin.timestamp_ms)
+        owners = {topic: topics.department_of(topic) or "" for topic in {origin.topic for origin in origins}}
+        names = [owners[origin.topic] for origin in origins]
+        metrics.count(metrics.received, ((metrics.department(name),) for name in names))
+        newest: dict[str, int] = {}
+        for origin, name in zip(origins, names, strict=True):
+            newest[name] = max(origin.timestamp_ms, newest.get(name, 0))
+        for name, at_ms in newest.items():
+            metrics.newest_event(name, at_ms)
         for first, result in found:
             metrics.count_rows(metrics.admitted, result.admitted, ["source"])
             metrics.count_rows(metrics.located, result.located, ["source", "method", "area"])
@@ -94,6 +96,6 @@ class InboundStage:
         self._count_refused(bad, names)
         metrics.poison_events.labels("inbound").inc(bad.num_rows)
 
-    def _count_refused(self, refused: pa.RecordBatch, names: np.ndarray) -> None:
+    def _count_refused(self, refused: pa.RecordBatch, names: list[str]) -> None:
         for row, room, reason in zip(*(refused.column(c).to_pylist() for c in ("row", "room", "reason")), strict=True):
             self.metrics.refused.labels(self.metrics.department(names[row]), room, reason).inc()

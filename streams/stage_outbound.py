@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from gridhub.schemas.codec import Codec
 from gridhub.schemas.registry import RegistryLater
 from gridhub.streams import messages, road, topics
@@ -138,14 +136,13 @@ class OutboundStage:
         self.metrics.batch_events.labels("outbound").observe(len(batch))
         self.metrics.poison_events.labels("outbound").inc(desk.broken)
         self.metrics.tasks_overdue.inc(desk.overdue)
-        for row in desk.refused:
-            source = self.metrics.department(row["source"])
-            self.metrics.refused.labels(source, row["room"], row["reason"]).inc()
+        refused = ((self.metrics.department(row["source"]), row["room"], row["reason"]) for row in desk.refused)
+        self.metrics.count(self.metrics.refused, refused)
         for result in desk.located:
             count_events(self.metrics, result, self._groups, batch.partition)
             located = result.located
-            received = np.asarray(located.column("received_at").to_numpy(zero_copy_only=False), np.int64)
-            self.metrics.observe_end_to_end(located.column("source").to_pylist(), received, self.now_ms())
+            sources, received = located.column("source").to_pylist(), located.column("received_at").to_pylist()
+            self.metrics.observe_end_to_end(sources, received, self.now_ms())
         for tracked in desk.tracked:
             count_steps(self.metrics, tracked, self._groups, batch.partition)
 
