@@ -35,6 +35,8 @@ from gridhub.streams.series import (
     ROOM_REASONS,
     SERIES,
     STAGES,
+    STANDING_RESULTS,
+    STANDING_TOPICS,
     TABLE,
     TASK_STAGES,
     TRANSACTION_RESULTS,
@@ -43,7 +45,7 @@ from gridhub.streams.series import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from wsgiref.simple_server import WSGIServer
 
 __all__ = ["SERIES", "TABLE", "BatchHistogram", "Metrics", "MetricsPortError", "Series", "serve", "version"]
@@ -149,6 +151,7 @@ class Metrics:
         self.rebalances = _made(Counter, "gridhub_rebalances_total", registry)
         self.fenced = _made(Counter, "gridhub_fenced_total", registry)
         self.poison_events = _made(Counter, "gridhub_poison_events_total", registry)
+        self.standing_changes = _made(Counter, "gridhub_standing_changes_total", registry)
 
     def _make_gauges(self, registry: CollectorRegistry) -> None:
         self.incidents_open = _made(Gauge, "gridhub_incidents_open", registry)
@@ -159,6 +162,7 @@ class Metrics:
         self.lanes = _made(Gauge, "gridhub_lanes", registry)
         self.state_keys = _made(Gauge, "gridhub_state_keys", registry)
         self.state_bytes = _made(Gauge, "gridhub_state_bytes", registry)
+        self.rules_info = _made(Gauge, "gridhub_rules_info", registry)
         self.worker_info = _made(Gauge, "gridhub_worker_info", registry)
         self.build_info = _made(Gauge, "gridhub_build_info", registry)
 
@@ -175,10 +179,17 @@ class Metrics:
         for by_stage in (self.batch_events, self.transaction_seconds, self.poison_events, self.lanes):
             _touch(by_stage, STAGES)
         _touch(self.transactions, STAGES, TRANSACTION_RESULTS)
+        _touch(self.standing_changes, STANDING_TOPICS, STANDING_RESULTS)
 
     def introduce(self, worker: str) -> None:
         """Names this worker in gridhub_worker_info."""
         self.worker_info.labels(version=version(), worker=worker).set(1)
+
+    def rules_in_force(self, rules: Mapping[str, str]) -> None:
+        """Shows which version of each rule file and of the grids this worker decides by."""
+        self.rules_info.clear()
+        for rule, number in rules.items():
+            self.rules_info.labels(rule=rule, version=number).set(1)
 
     def department(self, code: str | None) -> str:
         """The label of this source: its code when it is a known department, else `unknown`."""

@@ -44,6 +44,8 @@ TASK_STAGES = (
 METHODS = ("code", "key", "coordinates", "address", "area")
 ACTIONS = ("handle", "assist", "inform")
 TRANSACTION_RESULTS = ("committed", "aborted", "fenced")
+STANDING_TOPICS = ("hub.admissions", "hub.config", "hub.grids")
+STANDING_RESULTS = ("applied", "refused")
 UNKNOWN = "unknown"
 """The department label of what no known department sent: publishers never choose label values."""
 
@@ -136,6 +138,14 @@ SERIES = (
     Series(
         "gridhub_poison_events_total", "counter", "events", ("stage",),
         "Events on which a room raised; they are in quarantine with reason broken",
+    ),
+    Series(
+        "gridhub_standing_changes_total", "counter", "changes", ("topic", "result"),
+        "Versions of the grids, approvals and rule files read from their topics: put in force, or refused as wrong",
+    ),
+    Series(
+        "gridhub_rules_info", "gauge", "1", ("rule", "version"),
+        "Version of each rule file and of the grids that this worker decides by now",
     ),
     Series("gridhub_worker_info", "gauge", "1", ("version", "worker"), "Name and version of this worker"),
     Series("gridhub_build_info", "gauge", "1", ("version", "python"), "Version of the package and of Python"),

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 import faust
@@ -28,12 +29,15 @@ from gridhub.streams.rooms.organisation import ROLES
 from gridhub.streams.settings import Settings
 from gridhub.streams.stage_inbound import InboundStage
 from gridhub.streams.stage_outbound import OutboundStage
+from gridhub.streams.standing import Standing, Told
+from gridhub.streams.standing_reader import StandingReader
 from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.sweep import Sweeper
-from gridhub.streams.transport import BatchSchema, Consumer, LaneGroup, Options, Plan, install
+from gridhub.streams.transport import Batch, BatchSchema, Consumer, Effects, LaneGroup, Options, Plan, State, install
 from gridhub.streams.transport.errors import HOPELESS, LATER
 
 WAIT_S = 1.0
+DAY_MS = 86_400_000
 
 
 def now_ms() -> int:
@@ -41,8 +45,30 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def make_app(settings: Settings, city: City, codec: Codec, registry: CollectorRegistry) -> faust.App:
-    """The app of one worker, ready to be started."""
+class Stages:
+    """The stages as they are now. They are replaced whole: a batch that has begun ends with the facts it began with."""
+
+    def __init__(self, inbound: InboundStage, outbound: OutboundStage) -> None:
+        self.inbound, self.outbound = inbound, outbound
+
+    def work_inbound(self, batch: Batch, state: State) -> Effects:
+        """A batch of departments' events, by the facts of this moment."""
+        return self.inbound.work(batch, state)
+
+    def work_outbound(self, batch: Batch, state: State) -> Effects:
+        """A batch of located events or status reports, by the facts of this moment."""
+        return self.outbound.work(batch, state)
+
+    def refresh(self, city: City, settings: Settings, decode: Any) -> None:
+        """From the next batch on, work with what this city knows."""
+        self.inbound = replace(self.inbound, facts=city_data.inbound_facts(city, settings, decode))
+        self.outbound = replace(self.outbound, facts=city_data.outbound_facts(city, settings))
+
+
+def make_app(
+    settings: Settings, city: City, codec: Codec, registry: CollectorRegistry, standing: Standing | None = None
+) -> faust.App:
+    """The app of one worker, ready to be started; with `standing`, it follows what operators publish."""
     metrics = _metrics(settings, city, registry)
     log = logs.get("gridhub.worker")
     inbound_topics = tuple(sorted(d.topic.name for d in city.departments))
@@ -76,27 +102,47 @@ def make_app(settings: Settings, city: City, codec: Codec, registry: CollectorRe
         city_data.outbound_facts(city, settings), codec, metrics,
         Sweeper(int(settings.duplicate_retention_h * 3_600_000)), now_ms, observer.room, settings.max_broken_in_row,
     )  # fmt: skip
-    _agents(app, inbound_topics, inbound, outbound_topics, outbound)
+    stages = Stages(inbound, outbound)
+    _agents(app, inbound_topics, outbound_topics, stages)
     _watch(app, metrics, settings, log)
+    if standing is not None:
+        _follow(standing, settings, stages, codec, metrics)
     return app
+
+
+def _follow(standing: Standing, settings: Settings, stages: Stages, codec: Codec, metrics: Metrics) -> None:
+    """Read the standing data to its end, and follow it from then on."""
+    log = logs.get("gridhub.standing")
+
+    def listen(city: City, told: list[Told]) -> None:
+        stages.refresh(city, settings, codec.decode_many)
+        metrics.rules_in_force(city.rules)
+        for change in told:
+            metrics.standing_changes.labels(change.topic, "applied" if change.applied else "refused").inc()
+            say = log.info if change.applied else log.error
+            say("standing data", topic=change.topic, item=change.item, applied=change.applied, detail=change.detail)
+
+    metrics.rules_in_force(standing.city.rules)
+    reader = StandingReader(settings.bootstrap, standing, now_ms, listen)
+    reader.catch_up()
+    reader.start()
 
 
 def _agents(
     app: faust.App,
     inbound_topics: tuple[str, ...],
-    inbound: InboundStage,
     outbound_topics: tuple[str, ...],
-    outbound: OutboundStage,
+    stages: Stages,
 ) -> None:
     @app.agent(app.topic(*inbound_topics, schema=BatchSchema(), acks=False), name="gridhub.inbound")
     async def inbound_agent(batches: Any) -> None:
         async for batch in batches:
-            batch.hand_over(inbound.work)
+            batch.hand_over(stages.work_inbound)
 
     @app.agent(app.topic(*outbound_topics, schema=BatchSchema(), acks=False), name="gridhub.outbound")
     async def outbound_agent(batches: Any) -> None:
         async for batch in batches:
-            batch.hand_over(outbound.work)
+            batch.hand_over(stages.work_outbound)
 
 
 def _watch(app: faust.App, metrics: Metrics, settings: Settings, log: Any) -> None:
@@ -141,7 +187,7 @@ def run(settings: Settings) -> int:
     city = city_data.load(settings.config_dir)
     codec = _await_world(settings, city, log)
     registry = CollectorRegistry()
-    app = make_app(settings, city, codec, registry)
+    app = make_app(settings, city, codec, registry, Standing(city, int(settings.max_age_days * DAY_MS)))
     if settings.metrics_port:
         serve(registry, settings.metrics_host, settings.metrics_port)
     _calm_collector()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LABELS = {
     "department", "room", "reason", "method", "district", "matter_group", "severity", "action", "role", "stage",
-    "result", "topic", "partition", "version", "worker", "python",
+    "result", "topic", "partition", "version", "worker", "python", "rule",
 }  # fmt: skip
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import orjson
 import pytest
 
 from gridhub.streams.categories import Categories
@@ -159,3 +161,23 @@ def tools() -> Tools:
 def world() -> World:
     """A fresh world."""
     return World()
+
+
+SMALL = "420205"
+
+
+@pytest.fixture(scope="session")
+def small_grids(tmp_path_factory):
+    """The folder of a small catalogue: one district of the city with all that belongs to it."""
+    source = Path(__file__).parents[2] / "config" / "grids"
+    folder = tmp_path_factory.mktemp("small") / "grids"
+    (folder / "keys").mkdir(parents=True)
+    for path in source.rglob("*.csv"):
+        head, *rows = path.read_text(encoding="utf-8").splitlines()
+        kept = [row for row in rows if SMALL in row or row.startswith("420200000000")]
+        (folder / path.relative_to(source)).write_text("\n".join([head, *kept, ""]), encoding="utf-8")
+    for name, column in (("grids.geojson", "code"), ("districts.geojson", "adcode")):
+        collection = orjson.loads((source / name).read_bytes())
+        kept = [feature for feature in collection["features"] if feature["properties"][column].startswith(SMALL)]
+        (folder / name).write_bytes(orjson.dumps(collection | {"features": kept}))
+    return folder

@@ -1,0 +1,109 @@
+"""Reads the topics of standing data in a thread of its own: no lane waits for it, and each sees a change between batches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from gridhub.streams.city import City
+from gridhub.streams.standing import Standing, Told
+
+POLL_S = 1.0
+_PAUSE_S = 5.0
+
+
+class StandingLateError(Exception):
+    """The standing data could not be read to its end in time."""
+
+
+class StandingReader(threading.Thread):
+    """Follows hub.grids, hub.admissions and hub.config, and tells each change."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        standing: Standing,
+        now_ms: Callable[[], int],
+        listen: Callable[[City, list[Told]], None],
+    ) -> None:
+        """`listen` is called in this thread whenever the city changed or something was refused."""
+        super().__init__(name="standing", daemon=True)
+        self.standing, self.listen, self.now_ms = standing, listen, now_ms
+        self._bootstrap = bootstrap.split(",")
+        self._stopping = threading.Event()
+        self._consumer: Any = None
+        self._read: dict[TopicPartition, int] = {}  # where to go on after trouble
+        self.trouble: str | None = None  # why nothing is read at the moment
+
+    def catch_up(self, limit_s: float = 120.0) -> None:
+        """Read to the end as it is now, before a worker's first batch; StandingLateError when that takes too long."""
+        deadline = time.monotonic() + limit_s
+        consumer = self._opened()
+        ends = consumer.end_offsets(list(consumer.assignment()))
+        while any(consumer.position(tp) < end for tp, end in ends.items()):
+            self._take(consumer, POLL_S / 10)
+            if time.monotonic() > deadline:
+                raise StandingLateError(f"hub.grids, hub.admissions and hub.config were not read within {limit_s:.0f} s")
+        self._settle()
+
+    def run(self) -> None:
+        """Follow until stopped; trouble with Kafka is waited out, what is in force stays in force."""
+        while not self._stopping.is_set():
+            try:
+                self._take(self._opened(), POLL_S)
+                self._settle()
+                self.trouble = None
+            except KafkaError as error:
+                self.trouble = repr(error)
+                self._close()
+                self._stopping.wait(_PAUSE_S)
+        self._close()
+
+    def stop(self, limit_s: float = 5.0) -> None:
+        """End the thread, waiting for it at most so long."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(limit_s)
+
+    def _opened(self) -> Any:
+        if self._consumer is None:
+            consumer = KafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+            )
+            places = [
+                TopicPartition(topic, number)
+                for topic in self.standing.shelves
+                for number in sorted(consumer.partitions_for_topic(topic) or ())
+            ]
+            consumer.assign(places)
+            consumer.seek_to_beginning(*places)
+            for tp, offset in self._read.items():
+                consumer.seek(tp, offset)
+            self._consumer = consumer
+        return self._consumer
+
+    def _take(self, consumer: Any, wait_s: float) -> None:
+        for tp, records in consumer.poll(timeout_ms=int(wait_s * 1000)).items():
+            for record in records:
+                self.standing.take(tp.topic, record.key, record.value)
+                self._read[tp] = record.offset + 1
+
+    def _settle(self) -> None:
+        before = self.standing.city
+        told = self.standing.settle(self.now_ms())
+        if told or self.standing.city is not before:
+            self.listen(self.standing.city, told)
+
+    def _close(self) -> None:
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            consumer.close(timeout_ms=1000)
