@@ -11,7 +11,7 @@ targets:
   - name: street-desk
     kind: webhook
     url: https://desk.example.org/tasks
-    secret_env: GRIDHUB_SINK_STREET_DESK
+    secret_env: STREET_DESK_SECRET
     tasks: {area: ["420202"], action: [handle], most_severity: 2}
   - name: unit
     kind: mail
