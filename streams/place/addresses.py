@@ -1,66 +1,54 @@
 """From Chinese address text to the deepest place that it really says; precision before reach.
 
-The text is read from its beginning (or from the first full name of the city or of a district) level by level, as
-addresses are written. A road gives no district: 黄石大道 crosses several. A community's bare name is no id: 18 of them
-occur twice in the city. What is ambiguous or contradicts itself comes back as candidates.
+One pass finds every name in the text (gazetteer.py); the chain of names is read from where the address begins
+(reading.py); what stands elsewhere in the text may only agree, add, or contradict. A text that names another city first
+is outside. A road gives a place only with a house number between two known ones. A community's bare name is no id: 18
+of them occur twice in the city. What is ambiguous or contradicts itself comes back as candidates.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gridhub.streams.place.answer import CITY, Answer, Problem
+from gridhub.streams.place import elsewhere
+from gridhub.streams.place.answer import CITY as CITY_CODE
+from gridhub.streams.place.answer import Answer, Problem
 from gridhub.streams.place.gazetteer import (
-    CITY_NAME,
+    CITY,
     CITY_SHORT,
+    COMMUNITY,
+    DISTRICT,
+    DISTRICT_SHORT,
+    LANDMARK,
+    PROVINCE,
+    ROAD,
+    STREET,
     Gazetteer,
-    build,
-    clean,
-    follows_as_place,
-    is_market,
-    longest,
-    names_other_city,
+    Hit,
 )
+from gridhub.streams.place.reading import ZONE_CODE, Reader, Reading
+from gridhub.streams.place.spelling import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gridhub.streams.place.catalogue import Catalogue
 
-_BETWEEN = re.compile(r"^[,。.;:/|>()·\-—_]+")
-_COUNTRY = re.compile(r"^(?:中国|中华人民共和国)?(?:湖北省|湖北)?")
-_ZONE = re.compile(r"^(?:国家级)?(?:经济技术|经开)?开发区(?:[·、/]?(?=铁山区))?")
-_GRID = re.compile(r"第?0*([0-9]{1,3}|[一二三四五六七八九十])(?:号)?(?:专属)?网格")
-_COUNTY_TOWN = re.compile(r"^城关(?:镇|街道)?(?!村|社区)")
-_JOINED = re.compile(r"^(?:与|和|及|、|至|到)")
-_BOUNDARY = "号路街道巷栋楼幢室,、()0123456789"
+_GRID = re.compile(r"第?0*([0-9]{1,3}|[一二三四五六七八九十])号?(?:专属)?网格")
 _NUMERALS = "一二三四五六七八九十"
-_ZONE_CODE = "420240"
-# 兴国镇 is the county town of 阳新县; 大冶's old 城关 is several streets now, so only its city is certain.
-_COUNTY_TOWNS = {"420222": "420222100"}
+_NUMBER = re.compile(r"[东西南北中]?段?([0-9]{1,5})(?![0-9室层楼栋单])")
+# After these a name begins anew; after any other character it might be the end of a longer name.
+_BOUNDARY = frozenset("号路街道巷栋楼幢弄室层组,.;:/|>()·-_~、。0123456789在于到往住至从由向是为内市区县镇乡口侧")
+_BRANCH = re.compile(r"[\u4e00-\u9fff()]{0,12}?(?:公司|集团|商会|银行|支行|分行|酒店|厂|店|办事处|联络处|协会)")
 
-_WHOLE_NAME = 0.95
-_SHORT_NAME = 0.8
-_NO_CITY_NAMED = 0.8
-_OTHER_LIST_ONLY = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """How far a text has been read: the narrowest code so far, how sure, and the rest of the text."""
-
-    rest: str
-    code: str = ""
-    confidence: float = _WHOLE_NAME
-    context: bool = False  # the province, the city or a district was named
-    zone: bool = False
-
-    def to(self, code: str, name: str, sure: float = 1.0) -> _Reading:
-        """Read on past a name."""
-        rest = _BETWEEN.sub("", self.rest[len(name) :])
-        return replace(self, rest=rest, code=code or self.code, confidence=self.confidence * sure)
+_LONGEST_COMPANY = 24
+_LATER = 0.9
+_STRAY = 0.8
+_BY_ROAD = 0.75
+_SEVERAL = 0.75
+_UNKNOWN_GRID = 0.7
+_OWN = PROVINCE | CITY | CITY_SHORT | DISTRICT | DISTRICT_SHORT | STREET | COMMUNITY
 
 
 class AddressLocator:
@@ -70,8 +58,9 @@ class AddressLocator:
         """Index the names of a catalogue."""
         self._catalogue = catalogue
         places = [place for level in ("district", "street", "community") for place in catalogue.places(level)]
-        self._names: Gazetteer = build(places, catalogue.other_towns)
-        self._starts = (*self._names.districts, CITY_NAME)
+        self._names = Gazetteer(places, catalogue.other_towns)
+        zone = catalogue.resolve_codes([ZONE_CODE], [None])[0]
+        self._zone = zone.by("address")
 
     def locate_many(self, texts: Sequence[str | None]) -> list[Answer]:
         """One answer per text, in order; equal texts of a batch are read once."""
@@ -83,164 +72,174 @@ class AddressLocator:
         address = clean(text or "")
         if not address:
             return _problem(Problem.NO_PLACE_NAMED if text else Problem.NOT_GIVEN)
-        start = self._beginning(address)
-        if start is None:
-            return _problem(Problem.OUTSIDE_CITY if self._elsewhere(address) else Problem.NO_PLACE_NAMED)
-        return self._read(start)
+        reader = Reader(self._names.scan(address), self._zone.candidates)
+        start = self._beginning(reader) if reader.hits.kinds & _OWN else None
+        reading = reader.read(start) if start is not None else Reading(len(address))
+        if elsewhere.is_before(reader, reading, len(address) if start is None else start):
+            return _problem(Problem.OUTSIDE_CITY)
+        if reading.rivals:
+            problem = Problem.PLACES_CONTRADICT if len(reading.rivals[0]) > 6 else Problem.AMBIGUOUS_NAME
+            return _problem(problem, [reading.code, *reading.rivals])
+        whole = self._later(reader, self._earlier(reader, reading, start or 0))
+        if elsewhere.is_after(reader, whole, reading.at):
+            return _problem(Problem.OUTSIDE_CITY)
+        return self._answer(reader, whole)
 
     # where the address begins
 
-    def _beginning(self, address: str) -> _Reading | None:
-        """The text from the city, a district or a whole name on; None when nothing in it can be ours."""
-        rest = _BETWEEN.sub("", _COUNTRY.sub("", address))
-        begun = _Reading(rest, context=rest != address)
-        if self._known_start(begun):
-            return None if self._elsewhere(_office(rest)) else begun
-        at = min((found for name in self._starts if (found := rest.find(name)) >= 0), default=-1)
-        if at < 0 or self._elsewhere(rest[:at]) or self._elsewhere(_office(rest)):
-            return None
-        late = _Reading(rest[at:])
-        return late if self._known_start(late) else None
+    def _beginning(self, reader: Reader) -> int | None:
+        """The first place where the city or a district is named, else a street or community on its own."""
+        starts = PROVINCE | CITY | CITY_SHORT | DISTRICT | DISTRICT_SHORT
+        first = None
+        for hit in reader.hits.all(starts):
+            if first is None and self._is_beginning(reader, hit):
+                first = hit
+                if hit.name.kind != DISTRICT or len(reader.read(hit.start).code) > 6:
+                    break
+            elif first and self._after_company(reader, first, hit):
+                return hit.start
+        return first.start if first else self._bare(reader, len(reader.text))
 
-    def _known_start(self, reading: _Reading) -> bool:
-        names = (self._names.districts, self._names.streets, self._names.communities)
-        rest = reading.rest
-        if is_market(rest.removeprefix(longest(self._starts, rest))):
+    def _after_company(self, reader: Reader, first: Hit, hit: Hit) -> bool:
+        """阳新县商会,黄石市下陆区…: the district at the beginning belongs to a company's name, the address follows."""
+        between = reader.text[first.end : hit.start]
+        if hit.name.kind == DISTRICT_SHORT or reader.read(hit.start).code in {"", CITY_CODE}:
             return False
-        short = self._short_district(reading, context=reading.context)
-        return (
-            rest.startswith(CITY_NAME)
-            or any(longest(table, rest) for table in names)
-            or self._bare_city(reading)
-            or bool(short)
-        )
+        return len(between) < _LONGEST_COMPANY and elsewhere.ends_as_company(between)
 
-    def _bare_city(self, reading: _Reading) -> bool:
-        """黄石 without 市 is the city only where one of its places follows, or after the province a road or nothing."""
-        after = reading.rest.removeprefix(CITY_SHORT)
-        if after == reading.rest:
+    def _is_beginning(self, reader: Reader, hit: Hit) -> bool:
+        if hit.start and reader.text[hit.start - 1] == "原":
             return False
-        tables = (self._names.districts, self._names.streets)
-        inside = any(longest(table, after) for table in tables) or bool(_ZONE.match(after))
-        return inside or (reading.context and (not after or follows_as_place(after)))
+        if hit.name.kind & (CITY | DISTRICT):
+            return reader.is_area(hit) and hit.name.anywhere
+        if hit.name.kind == DISTRICT_SHORT and hit.start and reader.text[hit.start - 1] not in _BOUNDARY:
+            return False
+        read = reader.read(hit.start)
+        return bool(read.foreign or (read.code and (read.context or hit.name.kind != PROVINCE)))
 
-    def _elsewhere(self, text: str) -> bool:
-        return names_other_city(text, (*self._starts, "湖北省"))
+    def _bare(self, reader: Reader, end: int) -> int | None:
+        """The first street or community before `end` that begins where a name may begin."""
+        for hit in reader.hits.all(STREET | COMMUNITY):
+            if hit.start < end and self._may_begin(reader, hit):
+                read = reader.read(hit.start)
+                if read.code or read.candidates:
+                    return hit.start
+        return None
 
-    # level by level
+    def _may_begin(self, reader: Reader, hit: Hit) -> bool:
+        return not hit.start or reader.text[hit.start - 1] in _BOUNDARY
 
-    def _read(self, reading: _Reading) -> Answer:
-        reading = self._district(self._zone(self._city(reading)))
-        if other := self._joined(reading):
-            return _problem(Problem.AMBIGUOUS_NAME, [reading.code, other])
-        reading = self._county_town(reading)
-        street = self._street(reading)
-        if street.code != reading.code and not self._inside(street.code, reading.code):
-            return _problem(Problem.PLACES_CONTRADICT, [reading.code, street.code])
-        return self._community(street)
+    # what else the text says
 
-    def _city(self, reading: _Reading) -> _Reading:
-        if reading.rest.startswith(CITY_NAME):
-            return replace(reading.to(CITY, CITY_NAME), context=True)
-        if not longest(self._names.districts, reading.rest) and self._bare_city(reading):
-            return replace(reading.to(CITY, CITY_SHORT), context=True)
-        return reading
-
-    def _zone(self, reading: _Reading) -> _Reading:
-        zone = _ZONE.match(reading.rest) if reading.code == CITY else None
-        return replace(reading.to("", zone[0]), zone=True) if zone else reading
-
-    def _district(self, reading: _Reading) -> _Reading:
-        if name := longest(self._names.districts, reading.rest):
-            return replace(reading.to(self._names.districts[name], name), context=True, zone=False)
-        if name := self._short_district(reading, context=reading.context):
-            return replace(reading.to(self._names.districts_short[name], name, _SHORT_NAME), context=True, zone=False)
-        return reading
-
-    def _short_district(self, reading: _Reading, *, context: bool) -> str:
-        """A district without its suffix, where a street, the county town or (in the city) a road of its own follows."""
-        name = longest(self._names.districts_short, reading.rest)
-        rest = reading.rest.removeprefix(name)
-        if not name or longest(self._names.streets, reading.rest) or longest(self._names.communities, reading.rest):
-            return ""
-        inside = longest(self._names.streets, rest) or _COUNTY_TOWN.match(rest)
-        return name if inside or (context and (not rest or follows_as_place(rest))) else ""
-
-    def _joined(self, reading: _Reading) -> str:
-        """The second district of 黄石港区与西塞山区交界处."""
-        after = _JOINED.sub("", reading.rest)
-        if len(reading.code) != 6 or after == reading.rest:
-            return ""
-        return self._names.districts.get(longest(self._names.districts, after), "")
-
-    def _county_town(self, reading: _Reading) -> _Reading:
-        town = _COUNTY_TOWN.match(reading.rest) if reading.code != CITY and len(reading.code) == 6 else None
-        return reading.to(_COUNTY_TOWNS.get(reading.code, ""), town[0], _SHORT_NAME) if town else reading
-
-    def _street(self, reading: _Reading) -> _Reading:
-        if len(reading.code) > 6:
+    def _earlier(self, reader: Reader, reading: Reading, start: int) -> Reading:
+        """沈家营街道桂花湾社区(黄石港区): the narrower place before the district."""
+        before = self._bare(reader, start) if reading.code and len(reading.code) < 9 else None
+        if before is None or before >= start:
             return reading
-        if name := longest(self._names.streets, reading.rest):
-            code = self._names.streets[name]
-            sure = _OTHER_LIST_ONLY if len(code) == 6 else 1.0
-            sure *= 1.0 if reading.context else _NO_CITY_NAMED
-            return replace(reading.to(code, name, sure), zone=False)
-        name = longest(self._names.streets_short, reading.rest)
-        rest = reading.rest.removeprefix(name)
-        named = name and reading.context and not longest(self._names.communities, reading.rest)
-        if named and (follows_as_place(rest) or longest(self._names.communities, rest)):
-            return replace(reading.to(self._names.streets_short[name], name, _SHORT_NAME), zone=False)
+        first = reader.read(before)
+        agrees = first.code and reader.inside(first.code, reading) and len(first.code) > len(reading.code)
+        return first._replace(context=True, district=reading.district) if agrees else reading
+
+    def _later(self, reader: Reader, reading: Reading) -> Reading:
+        """What the text says behind the chain: a district for the city, then street and community inside them."""
+        reading = self._later_districts(reader, reading)
+        if reading.rivals or not reading.code or reading.candidates:
+            return reading
+        for kind, take in ((STREET, reader.take_street), (COMMUNITY, reader.take_community)):
+            if len(reading.code) < (9 if kind == STREET else 12):
+                stray = self._stray(reader, reading, kind)
+                reading = take(reading, stray)._replace(rivals=()) if stray else reading
         return reading
 
-    def _community(self, reading: _Reading) -> Answer:
-        name = longest(self._names.communities, reading.rest) or self._later_community(reading)
-        bearers = [code for code in self._names.communities.get(name, ()) if self._inside(code, reading.code)]
-        if len(bearers) > 1:
-            return _problem(Problem.AMBIGUOUS_NAME, bearers)
-        if not bearers:
-            return self._end(reading)
-        sure = 1.0 if reading.context or reading.code else _NO_CITY_NAMED
-        rest = reading.rest.partition(name)[2]
-        return self._grid(replace(reading, rest=rest, code=bearers[0], confidence=reading.confidence * sure))
+    def _stray(self, reader: Reader, reading: Reading, kind: int) -> Hit | None:
+        """The one street or community inside what was read that stands alone further on."""
+        found = {}
+        for hit in reader.hits.all(kind, reading.at):
+            inside = [code for code in hit.name.codes if reader.inside(code, reading)]
+            if inside and self._may_begin(reader, hit):
+                found.setdefault(tuple(inside), hit)
+        return next(iter(found.values())) if len(found) == 1 else None
 
-    def _later_community(self, reading: _Reading) -> str:
-        """A community of the named district or street further on, as in 湖滨大道12号桂花湾社区."""
-        if len(reading.code) < 6 or reading.code == CITY:
-            return ""
-        rest = reading.rest
-        starts = (at for at in range(1, len(rest)) if rest[at - 1] in _BOUNDARY)
-        found = (longest(self._names.communities, rest[at:]) for at in starts)
-        inside = (
-            name for name in found if any(self._inside(c, reading.code) for c in self._names.communities.get(name, ()))
-        )
-        return next(inside, "")
+    def _later_districts(self, reader: Reader, reading: Reading) -> Reading:
+        """A district named behind the chain: it repeats it, completes it, or another full address contradicts it."""
+        others: dict[str, Reading] = {}
+        for hit in reader.hits.all(DISTRICT, reading.at):
+            code = hit.name.codes[0]
+            formerly = reader.text[hit.start - 1] == "原"
+            if formerly or not reader.is_area(hit) or not (hit.name.anywhere or reading.context):
+                continue
+            if code == reading.code[:6]:
+                if len(reading.code) == 6:
+                    again = reader.read(hit.start)
+                    reading = again if again.code.startswith(reading.code) and not again.rivals else reading
+            elif reading.code == CITY_CODE:
+                if self._follows_city(reader, hit) or not _BRANCH.match(reader.text, hit.end):
+                    others.setdefault(code, reader.read(hit.start))
+            elif reading.code and self._is_second_address(reader, hit):
+                return reading._replace(rivals=(code,))
+        if len(others) == 1:
+            (only,) = others.values()
+            return only._replace(sure=only.sure * _LATER)
+        return reading._replace(rivals=tuple(others)) if others else reading
 
-    def _grid(self, reading: _Reading) -> Answer:
-        """第001网格 after the community's name."""
-        found = _GRID.match(_BETWEEN.sub("", reading.rest))
-        if found:
-            serial = _NUMERALS.find(found[1]) + 1 or int(found[1])
-            code = f"{reading.code}{serial:03d}"
-            if not self._catalogue.place(code):
-                return _problem(Problem.UNKNOWN_CODE, [reading.code])
-            reading = replace(reading, code=code)
-        return Answer("address", reading.code, round(reading.confidence, 3))
+    def _is_second_address(self, reader: Reader, hit: Hit) -> bool:
+        """Whether 黄石市 stands before a further district, and no company's name after it."""
+        bracket = "(" in reader.text[max(0, hit.start - 6) : hit.start]
+        return self._follows_city(reader, hit) and not bracket and not reader.is_company(hit.end)
 
-    def _end(self, reading: _Reading) -> Answer:
-        if reading.zone:
-            return self._catalogue.resolve_codes([_ZONE_CODE], [None])[0].by("address")
+    def _follows_city(self, reader: Reader, hit: Hit) -> bool:
+        return reader.text[: hit.start].rstrip(",.;:/|>()·-_~").endswith(("黄石市", "湖北省", "湖北", "黄石"))
+
+    # the answer
+
+    def _answer(self, reader: Reader, reading: Reading) -> Answer:
+        if reading.rivals:
+            named = [] if reading.code == CITY_CODE else [reading.code]
+            return _problem(Problem.AMBIGUOUS_NAME, [*named, *reading.rivals])
+        if reading.code in {"", CITY_CODE} and not reading.candidates:
+            reading = self._by_road_or_landmark(reader, reading)
+        if reading.candidates:
+            return self._ambiguous(reading)
+        if reading.zone and reading.code == CITY_CODE:
+            return self._zone
         if not reading.code:
             return _problem(Problem.NO_PLACE_NAMED)
-        return Answer("address", reading.code, round(reading.confidence, 3))
+        return self._grid(reader, reading)
 
-    def _inside(self, code: str, around: str) -> bool:
-        return around in {"", CITY} or code.startswith(around)
+    def _ambiguous(self, reading: Reading) -> Answer:
+        """Several places of one name inside a named district: the district is certain."""
+        if reading.code in {"", CITY_CODE}:
+            return _problem(Problem.AMBIGUOUS_NAME, reading.candidates)
+        return Answer("address", reading.code, round(reading.sure * _SEVERAL, 3), reading.candidates)
 
+    def _by_road_or_landmark(self, reader: Reader, reading: Reading) -> Reading:
+        """A place that is known by name, or a house number between two known ones; for a bare road a candidate only."""
+        for hit in reader.hits.all(LANDMARK):
+            return reading._replace(at=len(reader.text), code=hit.name.codes[0], sure=hit.name.sure, zone=False)
+        for hit in reader.hits.all(ROAD, reading.at if reading.code else 0):
+            code = self._of_house(reader.text, hit) if self._may_begin(reader, hit) else ""
+            if code and reading.code:
+                return reading._replace(at=hit.end, code=code, sure=reading.sure * _BY_ROAD, zone=False)
+        return reading
 
-def _office(text: str) -> str:
-    """The part of a text that may say 驻汉办: an office of ours elsewhere."""
-    found = re.search(r"驻(?!黄石|阳新|大冶).{1,4}办", text)
-    return found[0] if found else ""
+    def _of_house(self, text: str, road: Hit) -> str:
+        number = _NUMBER.match(text, road.end)
+        if not number:
+            return ""
+        rows = self._names.roads[text[road.start : road.end]]
+        codes = {row["code"] for row in rows if int(row["from"]) <= int(number[1]) <= int(row["to"])}
+        return codes.pop() if len(codes) == 1 else ""
+
+    def _grid(self, reader: Reader, reading: Reading) -> Answer:
+        """第001网格 after the community's name; a number that the catalogue lacks leaves the community."""
+        found = _GRID.match(reader.text, reader.skip(reading.at)) if len(reading.code) == 12 else None
+        if not found:
+            return Answer("address", reading.code, round(reading.sure, 3))
+        serial = _NUMERALS.find(found[1]) + 1 or int(found[1])
+        code = f"{reading.code}{serial:03d}"
+        if not self._catalogue.place(code):
+            return Answer("address", reading.code, round(reading.sure * _UNKNOWN_GRID, 3))
+        return Answer("address", code, round(reading.sure, 3))
 
 
 def _problem(problem: Problem, candidates: Sequence[str] = ()) -> Answer:

@@ -14,6 +14,11 @@ def grid_folder() -> Traversable:
     return files("gridhub.config") / "grids"
 
 
+def gazetteer_folder() -> Traversable:
+    """The folder `gazetteer` of the installed package gridhub.config."""
+    return files("gridhub.config") / "gazetteer"
+
+
 def read_bytes(folder: Traversable, name: str) -> bytes:
     """One file's bytes; ValueError when it is larger than 64 MiB, which no catalogue of one city is."""
     with (folder / name).open("rb") as source:

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import shapely
 
-from gridhub.streams.place.rows import Row, read_bytes, read_rows
+from gridhub.streams.place.rows import Row, gazetteer_folder, read_bytes, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,8 +116,10 @@ def _read_keys(folder: Traversable, name: str) -> dict[str, str]:
 
 
 def content_version(folder: Traversable) -> str:
-    """Twelve hexadecimal digits over the names and bytes of all files."""
+    """Twelve hexadecimal digits over the names and bytes of all files, those of the gazetteer included."""
     digest = hashlib.blake2b(digest_size=6)
+    for table in sorted(item.name for item in gazetteer_folder().iterdir() if item.name.endswith(".csv")):
+        digest.update(table.encode() + read_bytes(gazetteer_folder(), table))
     for name in FILES:
         digest.update(name.encode() + read_bytes(folder, name))
     for name in _key_tables(folder):
