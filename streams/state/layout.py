@@ -43,7 +43,7 @@ def steps_from(layout: bytes | None) -> list[tuple[bytes, Step]] | None:
     """The steps from this layout to the present one; None when there is no way."""
     steps: list[tuple[bytes, Step]] = []
     while layout != LAYOUT:
-        if layout not in STEPS:
+        if layout is None or layout not in STEPS:
             return None
         layout, step = STEPS[layout]
         steps.append((layout, step))

@@ -142,6 +142,11 @@ class Progress:
         return time.monotonic() - self.started
 
     @property
+    def left(self) -> int:
+        """Offsets that are still to be read."""
+        return max(0, self.end - self.position)
+
+    @property
     def share(self) -> float:
         """What part of the changelog is read, 0 to 1."""
         return min(1.0, (self.position - self.begin) / (self.end - self.begin)) if self.end > self.begin else 1.0

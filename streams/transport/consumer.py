@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from faust.transport.drivers import aiokafka as driver
@@ -15,6 +16,7 @@ from faust.types import TP, ConsumerMessage
 from gridhub.streams.transport.batch import Batch, cut
 from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.plan import Plan
+from gridhub.streams.transport.standby import Standby
 from gridhub.streams.transport.thread import ConsumerThread
 
 FETCH_TIMEOUT_S = 0.25
@@ -39,6 +41,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.plan: Plan = self.app.lane_plan  # type: ignore[attr-defined]  # put there by install()
+        self.standby = Standby(self.plan)
         self.lanes: dict[tuple[str, int], Lane] = {}
         self._fetching = asyncio.Lock()
         self._room = asyncio.Event()
@@ -62,6 +65,8 @@ class Consumer(driver.Consumer):
         if self._ending:
             return  # a rebalance that was under way when we were stopped
         self._start_lanes(self._by_lane(assigned))
+        if self.plan.options.standby:
+            self._follow(self._by_lane(self.app.assignor.assigned_standbys()))
         self.plan.observer.rebalanced(sorted(self.lanes))
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -78,8 +83,19 @@ class Consumer(driver.Consumer):
         groups = {group.name: group for group in self.plan.groups}
         for key, tps in wanted.items():
             if key not in self.lanes:
-                self.lanes[key] = Lane(self, groups[key[0]], key[1], self.plan)
+                plan = replace(self.plan, open_store=self.standby.open)
+                self.lanes[key] = Lane(self, groups[key[0]], key[1], plan)
             self.lanes[key].start(tps)
+
+    def _follow(self, copies: Iterable[tuple[str, int]]) -> None:
+        """Keep copies of these lanes' states; those that are ours now take theirs over."""
+        changelogs = {group.name: group.changelog for group in self.plan.groups if group.changelog is not None}
+        folder = self.plan.options.state_dir
+        wanted = {(name, number) for name, number in copies if name in changelogs} - self.lanes.keys()
+        ours = {TP(changelogs[name], number) for name, number in self.lanes if name in changelogs}
+        self.standby.follow(
+            {TP(changelogs[name], number): folder / f"{name}-{number}" for name, number in wanted}, ours
+        )
 
     async def perform_seek(self) -> None:
         """Do nothing when Faust says that a rebalance is over: a lane rewinds itself when it opens."""
@@ -209,6 +225,7 @@ class Consumer(driver.Consumer):
         patience_s = self.plan.options.session_timeout_s / 2
         await asyncio.gather(*(lane.stop(patience_s) for lane in self.lanes.values()))
         self.lanes.clear()
+        await asyncio.to_thread(self.standby.stop)
         await super().on_stop()
 
 

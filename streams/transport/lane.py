@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import time
 from collections import deque
 from itertools import count
@@ -20,6 +19,7 @@ from typing import Any
 from faust.types import TP
 
 from gridhub.streams.transport.batch import Batch, Effects, State, Work, merge
+from gridhub.streams.transport.changelog import Progress
 from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER, Later, StateError
 from gridhub.streams.transport.plan import LaneGroup, Plan
 from gridhub.streams.transport.producer import LaneProducer
@@ -51,6 +51,7 @@ class Lane:
         self.generation = 0
         self.fetched = 0  # batches since the last rewind
         self.held_bytes = 0  # of batches that were fetched and are not worked on yet
+        self.left_to_restore = 0  # records of the changelog
         self._taken = 0
         self._astray = False
         self._producer: LaneProducer | None = None
@@ -116,8 +117,17 @@ class Lane:
         if self._store is None:
             assert self.plan.open_store is not None
             self._store = self.plan.open_store(self._store_path)
-        keys = await restore(self._store, changelog, self.plan.options)
+        try:
+            keys = await restore(self._store, changelog, self.plan.options, self._tell, self.plan.space)
+        finally:
+            self.left_to_restore = 0
         self.plan.observer.restored(self.group.name, self.partition, keys, time.monotonic() - started)
+
+    def _tell(self, progress: Progress) -> None:
+        """From the restoring thread, every few seconds: how far it is."""
+        self.left_to_restore = progress.left
+        if progress.left:
+            self.log.info("restoring", **progress.fields())
 
     @property
     def changelog(self) -> TP | None:
@@ -226,7 +236,8 @@ class Lane:
         if self._goes_back(batch):
             self.plan.observer.transaction(self.group.name, self.partition, "dropped", 0.0, len(batch))
             return "dropped"
-        self._check_disk()
+        if self.group.changelog is not None:
+            self.plan.space.check()
         effects = await self._work(batch, work)
         started = time.monotonic()
         result = "retried"
@@ -304,16 +315,6 @@ class Lane:
             else:
                 self.log.info("lane opened", attempts=attempt + 1)
                 return
-
-    def _check_disk(self) -> None:
-        if self.group.changelog is None:
-            return
-        free = shutil.disk_usage(self.plan.options.state_dir).free
-        if free < self.plan.options.min_free_bytes:
-            raise StateError(
-                f"Only {free >> 20} MB are free under {self.plan.options.state_dir}: the state of lane "
-                f"{self.group.name}-{self.partition} could not be kept. Free space or move GRIDHUB_DATA_DIR, then start again."
-            )
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from gridhub.streams.transport.space import Space
+
 
 class Observer(Protocol):
     """Who counts. Every method is called from the event loop and must be quick."""
@@ -67,6 +69,8 @@ class Options:
     memory_bytes: int = 64 << 20  # that all lanes may hold together
     compression: str | None = None  # of what is written: gzip; snappy, lz4, zstd with the library `cramjam`
     min_free_bytes: int = 128 << 20  # free disk below which a lane with state stops the worker
+    max_state_bytes: int = 0  # of all local state together, above which the same happens; 0: no limit
+    standby: bool = False  # follow the changelogs of the lanes whose standby Faust's assignor made us
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,13 @@ class Plan:
     log: Any
     open_store: Callable[[Path], Any] | None = None
     by_topic: dict[str, LaneGroup] = field(init=False)
+    space: Space = field(init=False)
 
     def __post_init__(self) -> None:
         table = {topic: group for group in self.groups for topic in group.topics}
         object.__setattr__(self, "by_topic", table)
+        limits = self.options
+        object.__setattr__(self, "space", Space(limits.state_dir, limits.min_free_bytes, limits.max_state_bytes))
 
 
 def install(app: Any, plan: Plan) -> None:

@@ -13,8 +13,7 @@ CURE = "Free space, or move the state folder to a larger disk, then start again:
 
 
 class Space:
-    """The folder of all lanes' states: at least `min_free_bytes` of its disk stay free, and it never takes more than
-    `max_bytes` itself (0: no limit)."""
+    """The folder of all lanes' states: `min_free_bytes` of its disk stay free, and it takes `max_bytes` at most; 0: all."""
 
     def __init__(self, folder: Path, min_free_bytes: int, max_bytes: int = 0) -> None:
         self.folder, self.min_free_bytes, self.max_bytes = folder, min_free_bytes, max_bytes
