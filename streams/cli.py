@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": ("gridhub.connectors.demo.cli:demo", "Run everything on this machine: broker, workers, simulator."),
     "try": ("gridhub.streams.try_cli:try_road", "Take events the whole road without Kafka."),
     "locate": ("gridhub.streams.place.cli:locate", "Find places on the grid."),
+    "convert": ("gridhub.connectors.warnings.cli:group", "Make events of CAP messages and warning texts."),
     "explain": ("gridhub.streams.explain_cli:explain", "Tell an event's whole story."),
     "journal": ("gridhub.streams.explain_cli:journal", "Check the journal's hash chains."),
     "department": ("gridhub.connectors.sources.cli:group", "List departments, check a department's files."),
