@@ -30,6 +30,9 @@ SUBJECTS = {
 }
 
 
+_LAY = {"origin_topic": "topic", "origin_partition": "partition", "origin_offset": "offset"}
+
+
 class Origin(NamedTuple):
     """Where a message lay, and its bytes."""
 
@@ -55,14 +58,19 @@ def raw_table(messages: Sequence[Origin]) -> pa.RecordBatch:
     )
 
 
+def located_columns(located: pa.RecordBatch, raw: pa.RecordBatch, names: Sequence[str]) -> list[list[Any]]:
+    """The columns of LocatedEvent records, in the order of `names`: LOCATED rows, and where their RAW rows lay."""
+    rows = located.column("row").to_pylist()
+    lay = {name: raw.column(column).to_pylist() for name, column in _LAY.items()}
+    return [
+        [lay[name][row] for row in rows] if name in lay else located.column(name).to_pylist() for name in names
+    ]  # fmt: skip
+
+
 def located_records(located: pa.RecordBatch, raw: pa.RecordBatch) -> list[Record]:
-    """LocatedEvent records of the LOCATED rows, with where their messages (RAW rows) lay."""
-    rows: list[Record] = located.to_pylist()
-    lay = raw.select(["topic", "partition", "offset"]).take(located.column("row")).to_pylist()
-    for row, origin in zip(rows, lay, strict=True):
-        del row["row"]
-        row.update({f"origin_{name}": value for name, value in origin.items()})
-    return rows
+    """The same as records, one by one."""
+    names = [*(name for name in located.schema.names if name != "row"), *_LAY]
+    return [dict(zip(names, row, strict=True)) for row in zip(*located_columns(located, raw, names), strict=True)]
 
 
 def refusal_records(refused: pa.RecordBatch, messages: Sequence[Origin], now_ms: int) -> list[Record]:

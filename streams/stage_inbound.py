@@ -61,9 +61,10 @@ class InboundStage:
         return Ready(result, self._located(result))
 
     def _located(self, result: road.Inbound) -> list[Output]:
-        rows = messages.located_records(result.located, result.raw)
-        values = self.codec.encode_many(SUBJECTS["LocatedEvent"], rows)
-        keys = [row["area"].encode() for row in rows]
+        subject = SUBJECTS["LocatedEvent"]
+        names = self.codec.fields(subject)
+        values = self.codec.encode_columns(subject, messages.located_columns(result.located, result.raw, names))
+        keys = [area.encode() for area in result.located.column("area").to_pylist()]
         areas = list(set(keys))
         place = dict(zip(areas, partitions(areas, self.partition_count), strict=True))
         topic = topics.LOCATED.name
