@@ -39,6 +39,7 @@ _GCJ_BOX = (72.004, 0.8293, 137.8347, 55.8271)
 _CITY_BOX = (114.51, 29.49, 115.53, 30.35)
 _STEP_DEG = 1e-9
 _MOST_STEPS = 12
+_MOST_NUMBER = 1e9
 
 
 def crs_name(text: str) -> str | None:
@@ -114,6 +115,31 @@ def check(lon: ArrayLike, lat: ArrayLike) -> NDArray[np.object_]:
     names[(x == 0) | (y == 0)] = "zero"
     names[~(np.isfinite(x) & np.isfinite(y))] = "not_a_number"
     return names
+
+
+def examine(lon: ArrayLike, lat: ArrayLike, crs: str) -> tuple[Floats, Floats, NDArray[np.object_]]:
+    """Points of a system, shape (n,), in WGS-84 degrees, and what is wrong with each (None, or a name of `check`).
+
+    Zeros are looked for before anything is moved; exchanged easting and northing of EPSG:4547 are named as such too.
+    Nothing that is wrong is mended. Raises ValueError for a system not in CRS_NAMES.
+    """
+    x, y = _floats(lon), _floats(lat)
+    with np.errstate(all="ignore"):  # absurd numbers overflow on the way; they are named afterwards
+        zero = ((x == 0) | (y == 0)) & np.isfinite(x) & np.isfinite(y)
+        moved_x, moved_y = to_wgs84(*_sane(x, y), crs)
+        problems = check(moved_x, moved_y)
+        if crs == "EPSG:4547":
+            odd = np.array([problem is not None for problem in problems])
+            swapped = np.array([problem is None for problem in check(*to_wgs84(*_sane(y, x), crs))])
+            problems[odd & swapped] = "swapped_axes"
+    problems[zero] = "zero"
+    return moved_x, moved_y, problems
+
+
+def _sane(x: Floats, y: Floats) -> Pair:
+    """NaN for what no system uses, so that no library has to make sense of it."""
+    usable = np.isfinite(x) & np.isfinite(y) & (np.abs(x) < _MOST_NUMBER) & (np.abs(y) < _MOST_NUMBER)
+    return np.where(usable, x, np.nan), np.where(usable, y, np.nan)
 
 
 def _within(x: Floats, y: Floats) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gridhub.streams.place.answer import CITY, Answer, Problem
-from gridhub.streams.place.coordinates import check, crs_name, to_wgs84
+from gridhub.streams.place.coordinates import crs_name, examine, to_wgs84
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,11 +42,9 @@ def locate_point(catalogue: Catalogue, lon: float, lat: float, crs: str | None =
     name = crs_name(crs or "WGS-84")
     if name is None:
         return Answer("coordinates", problem=Problem.UNKNOWN_CRS)
-    x, y = to_wgs84([lon], [lat], name)
-    raw = check([lon], [lat])[0]
-    wrong = raw if raw in {"zero", "not_a_number"} else check(x, y)[0]
-    if wrong:
-        return Answer("coordinates", problem=Problem(wrong))
+    x, y, problems = examine([lon], [lat], name)
+    if problems[0]:
+        return Answer("coordinates", problem=Problem(problems[0]))
     code = catalogue.locate_points(x, y)[0]
     if code is None:
         return Answer("coordinates", problem=Problem.OUTSIDE_CITY)

@@ -38,12 +38,15 @@ class GridMap:
     def locate(self, lon: Floats, lat: Floats) -> Indices:
         """The index of the grid that each WGS-84 point lies in, shape (n,); -1 where there is none.
 
-        A point on a shared edge goes to the grid with the lowest code.
+        A point on a shared edge goes to the grid with the lowest code. The tree finds the boxes around a point, the
+        prepared polygons decide: their speed does not depend on how many corners a polygon has.
         """
         finite = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
-        point, grid = self.tree.query(shapely.points(lon[finite], lat[finite]), predicate="intersects")
+        x, y = lon[finite], lat[finite]
+        point, grid = self.tree.query(shapely.points(x, y))
+        hit = shapely.intersects_xy(self.polygons[grid], x[point], y[point])
         lowest = np.full(lon.shape, len(self.polygons), dtype=np.int32)
-        np.minimum.at(lowest, finite[point], grid.astype(np.int32))
+        np.minimum.at(lowest, finite[point[hit]], grid[hit].astype(np.int32))
         return np.where(lowest == len(self.polygons), np.int32(-1), lowest)
 
     def touched(self, area: Geometry) -> Indices:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridhub.streams.place.coordinates import CRS_NAMES, check, crs_name, from_wgs84, to_wgs84
+from gridhub.streams.place.coordinates import CRS_NAMES, check, crs_name, examine, from_wgs84, to_wgs84
 
 VECTORS = Path(__file__).parents[3] / "shared" / "data" / "coordinate-vectors.csv"
 NAMES = {"WGS84": "WGS-84", "GCJ02": "GCJ-02", "BD09": "BD-09"}
@@ -146,3 +146,17 @@ def test_any_number_converts_without_an_error(lon, lat, crs):
     """No pair of floating-point numbers, however senseless, raises: the result is a number or NaN and `check` names it."""
     x, y = to_wgs84([lon], [lat], crs)
     assert check(x, y).shape == (1,)
+
+
+@pytest.mark.parametrize("crs", CRS_NAMES)
+def test_each_system_has_its_wrong_points_named(crs):
+    """In every system: a good point, exchanged axes, zeros, half a point, absurd numbers, another city; each by its name."""
+    lon, lat = from_wgs84([115.03, 116.40], [30.20, 39.90], crs)
+    x = [lon[0], lat[0], 0.0, lon[0], float("nan"), 1e300, lon[1]]
+    y = [lat[0], lon[0], 0.0, 0.0, lat[0], 1e300, lat[1]]
+    moved_x, moved_y, problems = examine(x, y, crs)
+    names = [None, "swapped_axes", "zero", "zero", "not_a_number"]
+    assert problems.tolist()[:5] == names
+    assert problems[5] in {"out_of_range", "not_a_number"}
+    assert problems[6] == "outside_city"
+    assert (moved_x[0], moved_y[0]) == pytest.approx((115.03, 30.20), abs=1e-7)

@@ -1,7 +1,9 @@
 """One answer from several ways, and the contract of `gridhub locate`."""
 
+import numpy as np
 import orjson
 import pytest
+import shapely
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,17 @@ def test_a_point_in_any_system_is_in_its_grid(crs):
     }
 
 
+def test_corners_and_edges_go_to_the_lowest_code():
+    """Every corner and the middle of every edge of all grids lies in the lowest of the grids that touch it, as one by one."""
+    polygons = [CATALOGUE.polygon(code) for code in CATALOGUE.grids_of("420202006")]
+    corners = shapely.get_coordinates(polygons)
+    points = np.vstack([corners, (corners[1:] + corners[:-1]) / 2])
+    tree = shapely.STRtree([CATALOGUE.polygon(code) for code in CATALOGUE.grid_codes])
+    which, grid = tree.query(shapely.points(points), predicate="intersects")
+    lowest = [min(CATALOGUE.grid_codes[grid[which == n]], default=None) for n in range(len(points))]
+    assert CATALOGUE.locate_points(*points.T).tolist() == lowest
+
+
 def test_a_point_without_a_system_is_less_sure():
     """A point whose system is not named is read as WGS-84, with a lower confidence."""
     found = locate_line(CATALOGUE, {"lon": GRID.lon, "lat": GRID.lat})
@@ -57,6 +70,8 @@ def test_a_point_without_a_system_is_less_sure():
         ({"code": "420202", "address": "大道1号"}, "420202", "code"),
         ({"code": "420202", "lon": 0, "lat": 0}, "420202", "code"),
         ({"code": "420281", "address": "大冶市南山村"}, "420281", "code"),
+        ({"code": "420202005", "system": "nbs"}, "420202005", "code"),
+        ({"code": "420202005", "system": "mca"}, "420202070", "code"),
     ],
 )
 def test_ways_that_agree_give_the_narrowest_place(request_, code, method):
