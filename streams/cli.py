@@ -18,6 +18,7 @@ COMMANDS = {
     "try": ("gridhub.streams.try_cli:try_road", "Take events the whole road without Kafka."),
     "locate": ("gridhub.streams.place.cli:locate", "Find places on the grid."),
     "convert": ("gridhub.connectors.warnings.cli:group", "Make events of CAP messages and warning texts."),
+    "grids": ("gridhub.streams.grids_cli:grids", "Check, compare and put in force the city's grids."),
     "explain": ("gridhub.streams.explain_cli:explain", "Tell an event's whole story."),
     "journal": ("gridhub.streams.explain_cli:journal", "Check the journal's hash chains."),
     "department": ("gridhub.connectors.sources.cli:group", "List departments, check a department's files."),

@@ -17,10 +17,6 @@ POLL_S = 1.0
 _PAUSE_S = 5.0
 
 
-class StandingLateError(Exception):
-    """The standing data could not be read to its end in time."""
-
-
 class StandingReader(threading.Thread):
     """Follows hub.grids, hub.admissions and hub.config, and tells each change."""
 
@@ -40,16 +36,22 @@ class StandingReader(threading.Thread):
         self._read: dict[TopicPartition, int] = {}  # where to go on after trouble
         self.trouble: str | None = None  # why nothing is read at the moment
 
-    def catch_up(self, limit_s: float = 120.0) -> None:
-        """Read to the end as it is now, before a worker's first batch; StandingLateError when that takes too long."""
+    def caught_up(self, limit_s: float = 60.0) -> str | None:
+        """Read to the end as it is now, before a worker's first batch; why it could not be read in time, else None."""
         deadline = time.monotonic() + limit_s
-        consumer = self._opened()
-        ends = consumer.end_offsets(list(consumer.assignment()))
-        while any(consumer.position(tp) < end for tp, end in ends.items()):
-            self._take(consumer, POLL_S / 10)
-            if time.monotonic() > deadline:
-                raise StandingLateError(f"hub.grids, hub.admissions and hub.config were not read within {limit_s:.0f} s")
+        try:
+            consumer = self._opened()
+            ends = consumer.end_offsets(list(consumer.assignment()))
+            while any(consumer.position(tp) < end for tp, end in ends.items()):
+                self._take(consumer, POLL_S / 10)
+                if time.monotonic() > deadline:
+                    return f"not read to their end within {limit_s:.0f} s"
+        except KafkaError as error:
+            self._close()
+            self._stopping.wait(POLL_S)
+            return repr(error)
         self._settle()
+        return None
 
     def run(self) -> None:
         """Follow until stopped; trouble with Kafka is waited out, what is in force stays in force."""

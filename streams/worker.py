@@ -124,7 +124,8 @@ def _follow(standing: Standing, settings: Settings, stages: Stages, codec: Codec
 
     metrics.rules_in_force(standing.city.rules)
     reader = StandingReader(settings.bootstrap, standing, now_ms, listen)
-    reader.catch_up()
+    while (trouble := reader.caught_up()) is not None:
+        log.warning("waiting", what=f"for hub.grids, hub.admissions and hub.config: {trouble}")
     reader.start()
 
 

@@ -65,8 +65,8 @@ def ground(folder: Traversable, report: Report | None = None, *, with_present: b
     return Ground(tables.names, tables.mca, districts, present)
 
 
-def check_folder(folder: Traversable, report: Report) -> None:
-    """Judge a whole catalogue folder; all findings go to the report."""
+def check_folder(folder: Traversable, report: Report) -> int:
+    """Judge a whole catalogue folder; all findings go to the report. How many grids are sound by themselves."""
     tables = read_tables(folder, report)
     districts = _polygons(folder, DISTRICTS, "adcode", report)
     for finding in _divisions(tables.rows["divisions.csv"]):
@@ -81,13 +81,14 @@ def check_folder(folder: Traversable, report: Report) -> None:
         )
     content = _bytes(folder, GRIDS, report)
     if not content or not districts or not tables.names:
-        return
+        return 0
     drawing = check_grids(content, GRIDS, Ground(tables.names, tables.mca, districts, {}), report)
     known = set(tables.names) | set(drawing.codes.tolist())
     # of a drawing with faults, codes are missing that stand in it
     if not report.errors:
         _references(tables, known, report)
     _service(tables, set(drawing.codes.tolist()), report)
+    return len(drawing)
 
 
 def _bytes(folder: Traversable, name: str, report: Report) -> bytes:

@@ -44,6 +44,10 @@ class Grids:
     polygons: NDArray[np.object_]
     valid_ms: NDArray[np.int64]  # (n, 2)
 
+    def part(self, keep: NDArray[np.bool_]) -> Grids:
+        """Only the grids of a mask, shape (n,)."""
+        return Grids(self.codes[keep], self.kinds[keep], self.names[keep], self.polygons[keep], self.valid_ms[keep])
+
 
 @dataclass(frozen=True)
 class Source:
