@@ -58,16 +58,9 @@ def check(place: Path, against: Path | None, accepted: tuple[str, ...], *, as_js
     report = _report(accepted)
     count = _judge(place, against, report)
     _tell(report, as_json=as_json)
-    summary = {
-        "change": None,
-        "place": str(place),
-        "features": count,
-        "errors": report.errors,
-        "warnings": report.warnings,
-    }
-    del summary["change"]
     if as_json:
-        click.echo(orjson.dumps({"kind": "summary", **summary, "counts": dict(report.counts)}))
+        totals = {"grids": count, "errors": report.errors, "warnings": report.warnings}
+        click.echo(orjson.dumps({"kind": "summary", "place": str(place), **totals, "counts": dict(report.counts)}))
     else:
         click.echo(
             f"{place}：{report.errors}个错误，{report.warnings}个提示 / {report.errors} errors, {report.warnings} warnings"

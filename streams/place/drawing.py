@@ -39,6 +39,7 @@ class Drawing:
     names: NDArray[np.object_]
     polygons: NDArray[np.object_]
     valid_ms: NDArray[np.int64]
+    seen: frozenset[str]  # every code in the file, also of features that are not sound
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -46,8 +47,9 @@ class Drawing:
     def part(self, keep: NDArray[np.bool_]) -> Drawing:
         """Only the features of a mask, shape (n,)."""
         return Drawing(
-            self.file, self.numbers[keep], self.codes[keep], self.names[keep], self.polygons[keep], self.valid_ms[keep]
-        )
+            self.file, self.numbers[keep], self.codes[keep], self.names[keep], self.polygons[keep], self.valid_ms[keep],
+            self.seen,
+        )  # fmt: skip
 
 
 def read_drawing(
@@ -78,6 +80,7 @@ def read_drawing(
         np.array([str(rows[i].get("name") or "") for i in chosen], dtype=object),
         shapely.force_2d(geometries[chosen]),
         np.array(valid, dtype=np.int64).reshape(-1, 2),
+        frozenset(str(row.get("code")) for row in rows),
     )
 
 

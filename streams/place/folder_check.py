@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 
@@ -83,10 +84,7 @@ def check_folder(folder: Traversable, report: Report) -> int:
     if not content or not districts or not tables.names:
         return 0
     drawing = check_grids(content, GRIDS, Ground(tables.names, tables.mca, districts, {}), report)
-    known = set(tables.names) | set(drawing.codes.tolist())
-    # of a drawing with faults, codes are missing that stand in it
-    if not report.errors:
-        _references(tables, known, report)
+    _references(tables, drawing.seen | tables.names.keys(), report)
     _service(tables, set(drawing.codes.tolist()), report)
     return len(drawing)
 
@@ -150,7 +148,7 @@ def _divisions(rows: list[Row]) -> Iterator[tuple[str, str, str, str]]:
             yield code, name, "上级不存在或不符", "its parent is missing or another one"
 
 
-def _references(tables: Tables, known: set[str], report: Report) -> None:
+def _references(tables: Tables, known: AbstractSet[str], report: Report) -> None:
     """Codes in the tables that lead nowhere."""
     used = [("stations.csv", tables.rows["stations.csv"], "community"), ("staff.csv", tables.rows["staff.csv"], "grid")]
     used += [(f"keys/{name}", rows, "grid") for name, rows in tables.keys.items()]
