@@ -13,6 +13,7 @@ from shapely import Geometry
 from gridhub.streams.place.addresses import AddressLocator
 from gridhub.streams.place.answer import CITY, Answer, Cover, Place, Problem
 from gridhub.streams.place.codes import CodeBook, private_answers
+from gridhub.streams.place.covering import Covering
 from gridhub.streams.place.rows import grid_folder
 from gridhub.streams.place.shapes import METRES_PER_DEGREE, BadShapeError, Indices, area_of_shape, grid_map
 from gridhub.streams.place.source import Source, read_source
@@ -184,12 +185,16 @@ class Catalogue:
         if isinstance(shape, Sequence) and not isinstance(shape, str):
             return self._cover_codes([str(code) for code in shape], system, most)
         try:
-            touched = self._map.touched(area_of_shape(shape))
+            touched = self._covering.codes(area_of_shape(shape))
         except BadShapeError:
             return Cover(problem=Problem.BAD_SHAPE)
-        return self._cover_of(self._merge({str(code) for code in self.grid_codes[touched]}), most, ())
+        return self._cover_of(self._merge(touched), most, ())
 
     # inside
+
+    @cached_property
+    def _covering(self) -> Covering:
+        return Covering(self._map, [str(code) for code in self.grid_codes], self._span)
 
     @cached_property
     def _addresses(self) -> AddressLocator:
