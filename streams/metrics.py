@@ -162,6 +162,8 @@ class Metrics:
         self.lanes = _made(Gauge, "gridhub_lanes", registry)
         self.state_keys = _made(Gauge, "gridhub_state_keys", registry)
         self.state_bytes = _made(Gauge, "gridhub_state_bytes", registry)
+        self.restore_left = _made(Gauge, "gridhub_restore_left_records", registry)
+        self.standby_lanes = _made(Gauge, "gridhub_standby_lanes", registry)
         self.rules_info = _made(Gauge, "gridhub_rules_info", registry)
         self.worker_info = _made(Gauge, "gridhub_worker_info", registry)
         self.build_info = _made(Gauge, "gridhub_build_info", registry)
@@ -261,7 +263,7 @@ class Metrics:
         for topic, lag in product(topics, (self.lag_events, self.lag_seconds)):
             lag.remove_by_labels({"topic": topic, "partition": number})
         if stage == "outbound":
-            for state in (self.state_keys, self.state_bytes, self.incidents_open):
+            for state in (self.state_keys, self.state_bytes, self.restore_left, self.incidents_open):
                 state.remove_by_labels({"partition": number})
 
 

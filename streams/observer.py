@@ -86,6 +86,9 @@ class Watch:
         for (name, partition), lane in self.consumer.lanes.items():
             if lane.open and not lane.waiting:
                 self.metrics.progress(name, partition)
+            if lane.changelog is not None:
+                self.metrics.restore_left.labels(str(partition)).set(lane.left_to_restore)
+        self.metrics.standby_lanes.set(self.consumer.standby.warm())
         if now - self._sized_at > 5:
             self._sized_at = now
             self._sizes()

@@ -133,6 +133,11 @@ SERIES = (
     Series("gridhub_state_bytes", "gauge", "bytes", ("partition",), "Size of the local state on disk, about"),
     Series("gridhub_restored_keys_total", "counter", "keys", (), "Keys read back from the changelog"),
     Series("gridhub_restore_seconds", "histogram", "seconds", (), "Time to restore one partition's state", RESTORE_BUCKETS),
+    Series(
+        "gridhub_restore_left_records", "gauge", "records", ("partition",),
+        "Changelog records that a lane being opened has still to read; 0 when none is",
+    ),
+    Series("gridhub_standby_lanes", "gauge", "lanes", (), "Lanes of other workers whose state is kept warm here"),
     Series("gridhub_rebalances_total", "counter", "rebalances", (), "Times that partitions were given out anew"),
     Series("gridhub_fenced_total", "counter", "lanes", (), "Lanes lost to another worker while in a transaction"),
     Series(

@@ -53,6 +53,19 @@ class Settings(BaseSettings):
     stall_limit_s: float = Field(
         60.0, ge=5, le=3600, description="Commit progress older than this is reported as stalled"
     )
+    state_memory_mb: int = Field(
+        64, ge=8, le=65536, description="Memory of a worker's local state, MB: blocks, filters, unwritten rows"
+    )
+    state_max_mb: int = Field(
+        0, ge=0, description="Disk of a worker's local state, MB, above which it stops; 0: no limit"
+    )
+    state_min_free_mb: int = Field(128, ge=16, description="Free disk, MB, below which a worker with state stops")
+    standby: int = Field(
+        0,
+        ge=0,
+        le=4,
+        description="Other workers that keep a warm copy of each lane's state; 0: none, take-over restores",
+    )
     duplicate_retention_h: float = Field(72.0, gt=0, le=24 * 90, description="How long an event id is remembered")
     max_message_bytes: int = Field(1_048_576, ge=1024, le=4_194_304, description="Largest event that is read")
     max_broken_in_row: int = Field(

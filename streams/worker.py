@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import faust
@@ -31,12 +32,14 @@ from gridhub.streams.stage_inbound import InboundStage
 from gridhub.streams.stage_outbound import OutboundStage
 from gridhub.streams.standing import Standing, Told
 from gridhub.streams.standing_reader import StandingReader
+from gridhub.streams.state.budget import Budget
 from gridhub.streams.state.rocks import RocksStore
-from gridhub.streams.sweep import Sweeper
+from gridhub.streams.sweep import Sweeper, stamp
 from gridhub.streams.transport import Batch, BatchSchema, Consumer, Effects, LaneGroup, Options, Plan, State, install
 from gridhub.streams.transport.errors import HOPELESS, LATER
 
 WAIT_S = 1.0
+HEARTBEATS = 10  # in a session: a survivor learns of a death within a tenth of it
 DAY_MS = 86_400_000
 
 
@@ -86,13 +89,15 @@ def make_app(
         stream_wait_empty=False,
         canonical_url=f"http://{settings.worker_name}",
         broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 6,
+        broker_heartbeat_interval=settings.session_timeout_s / HEARTBEATS,
+        table_standby_replicas=max(1, settings.standby),  # 1 is Faust's own: it keeps assignments where they are
     )
     groups = (
         LaneGroup("inbound", inbound_topics),
         LaneGroup("outbound", outbound_topics, topics.STATE.name),
     )
-    install(app, Plan(groups, _options(settings, city), observer, log, RocksStore))
+    stores = partial(RocksStore, budget=Budget(settings.state_memory_mb, settings.partitions), stamp=stamp)
+    install(app, Plan(groups, _options(settings, city), observer, log, stores))
     app.districts = city.districts  # type: ignore[attr-defined]  # Watch names them
     inbound = InboundStage(
         city_data.inbound_facts(city, settings, codec.decode_many), codec, metrics, now_ms, observer.room,
@@ -174,9 +179,12 @@ def _options(settings: Settings, city: City) -> Options:
         partition_counts=dict.fromkeys(names, settings.partitions),
         transaction_timeout_s=settings.transaction_timeout_s,
         session_timeout_s=settings.session_timeout_s,
-        heartbeat_s=settings.session_timeout_s / 6,
+        heartbeat_s=settings.session_timeout_s / HEARTBEATS,
         fetch_wait_ms=settings.fetch_wait_ms,
         batch_events=settings.batch_events,
+        min_free_bytes=settings.state_min_free_mb << 20,
+        max_state_bytes=settings.state_max_mb << 20,
+        standby=settings.standby > 0,
     )
 
 
