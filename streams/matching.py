@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from gridhub.streams.files import UnreadableError, read_bounded
+from gridhub.streams.parents import NO_PARENTS, Parents
 from gridhub.streams.strictyaml import strict_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
     from pathlib import Path
+
+    from gridhub.streams.rooms.outbound import Category
 
 _MOST_BYTES = 1_048_576
 
@@ -70,6 +74,7 @@ class Matching(_Part):
     candidates: int = Field(ge=1, le=1000)
     lateness_s: int = Field(ge=0)
     words_characters: int = Field(ge=0, le=500)
+    parents: Parents = NO_PARENTS
     _digest: str = PrivateAttr(default="")
     _alike: dict[tuple[str, str], float] = PrivateAttr(default_factory=dict)
 
@@ -83,10 +88,11 @@ class Matching(_Part):
         return self
 
     @classmethod
-    def load(cls, path: Path | None = None, categories: Sequence[str] | None = None) -> Matching:
+    def load(cls, path: Path | None = None, categories: Collection[str] | None = None) -> Matching:
         """The checked file (the bundled one unless given); MatchingError with one sentence per problem.
 
-        With `categories` (every known category code) the affinities may name no others.
+        With `categories` (every known category code) the affinities may name no others; with their rows by code (a
+        mapping) the parents neither, and no category that may cost lives may have its tasks held back.
         """
         source = path if path is not None else files("gridhub.config") / "matching.yaml"
         try:
@@ -95,7 +101,7 @@ class Matching(_Part):
             raise MatchingError(str(error)) from error
 
     @classmethod
-    def parse(cls, content: bytes, categories: Sequence[str] | None = None) -> Matching:
+    def parse(cls, content: bytes, categories: Collection[str] | None = None) -> Matching:
         """The checked rules from a file's bytes; MatchingError as `load`."""
         try:
             matching = cls.model_validate(strict_yaml(content, "matching.yaml"))
@@ -119,11 +125,21 @@ class Matching(_Part):
         return 1.0 if first == second else self._alike.get((first, second), self.affinity_default)
 
 
-def _known(matching: Matching, categories: Sequence[str] | None) -> None:
+def _known(matching: Matching, categories: Collection[str] | None) -> None:
+    if categories is None:
+        return
     named = {category for affinity in matching.affinities for category in affinity.pair}
-    unknown = sorted(named - set(categories)) if categories is not None else []
-    if unknown:
-        raise MatchingError(f"affinities: no such category: {', '.join(unknown)}")
+    unknown = sorted(named - set(categories))
+    problems = [f"affinities: no such category: {', '.join(unknown)}"] if unknown else []
+    problems += _wrong_parents(matching, categories)
+    if problems:
+        raise MatchingError("\n".join(problems))
+
+
+def _wrong_parents(matching: Matching, categories: Collection[str]) -> list[str]:
+    """What is wrong with the parents; whether a category may cost lives is only known from its row."""
+    rows: Mapping[str, Category] | None = categories if isinstance(categories, Mapping) else None
+    return list(matching.parents.problems(rows)) if rows is not None else []
 
 
 def _sentences(error: ValueError) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import orjson
 import pyarrow as pa
 
 from gridhub.schemas.codec import BadRecord, Codec, Decoded
 from gridhub.streams import topics
 from gridhub.streams.records import LOCATED, RAW, Reason
+from gridhub.streams.rooms.notices import notice_row
 from gridhub.streams.rooms.outbound import STATUS
 
 Record = dict[str, Any]
@@ -146,15 +146,6 @@ def _command(record: Record) -> Record:
     return {
         **record, "kind": "command", "status_id": record["command_id"], "stage": record["kind"],
         "note": record["reason"], "sender": "command",
-    }  # fmt: skip
-
-
-def notice_row(record: Record) -> Record:
-    """The STATUS row of a ParentNotice; the whole of it is JSON in one column."""
-    return {
-        "kind": "parent", "status_id": record["notice_id"], "incident_id": record["parent_id"],
-        "stage": "ends" if record["ended"] else "begins", "actor": "hub", "at": record["at"], "note": "",
-        "sender": "parent", "notice": orjson.dumps(record).decode(),
     }  # fmt: skip
 
 

@@ -28,18 +28,20 @@ def count_events(metrics: Metrics, result: road.Outbound, groups: Mapping[str, s
         if outcome in _BY_OUTCOME:
             metrics.child(getattr(metrics, _BY_OUTCOME[outcome]), groups.get(category, UNKNOWN)).inc(count)
     opened = [row for row in result.sent.incident_rows if row["version"] == 1]
-    kinds = ((groups.get(row["category"], UNKNOWN), str(row["severity"])) for row in opened)
+    # what opened as the child of a parent is counted as attached
+    alone = [row for row in opened if not row["parent_id"]]
+    kinds = ((groups.get(row["category"], UNKNOWN), str(row["severity"])) for row in alone)
     metrics.count(metrics.incidents_opened, kinds)
     metrics.count(metrics.incidents_open, ((str(partition), row["area"][:6]) for row in opened))
     _count_tasks(metrics, result.sent.task_rows)
 
 
 def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], partition: int) -> None:
-    """Count the steps of tasks and the incidents closed."""
-    for row in tracked.incident_rows:
-        if row["state"] != "open":
-            metrics.incidents_closed.labels(groups.get(row["category"], UNKNOWN)).inc()
-            metrics.incidents_open.labels(str(partition), row["area"][:6]).dec()
+    """Count the steps of tasks, the incidents that ended, and those that a person opened by taking others apart."""
+    for row in tracked.ended:
+        metrics.incidents_closed.labels(groups.get(row["category"], UNKNOWN)).inc()
+        metrics.incidents_open.labels(str(partition), row["area"][:6]).dec()
+    metrics.count(metrics.incidents_open, ((str(partition), row["area"][:6]) for row in tracked.opened))
     rows = tracked.task_rows
     metrics.count(metrics.task_steps, ((row["stage"],) for row in rows if row["version"] > 1))
     _count_tasks(metrics, rows)

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"  # same source and event id within the retention; journal only
     UNKNOWN_TASK = "unknown_task"  # a status for a task that the hub did not give
     UNKNOWN_INCIDENT = "unknown_incident"  # a command for an incident that the hub did not open
+    UNKNOWN_EVENT = "unknown_event"  # a command about an event that does not wait there, or is no longer kept
     WRONG_TRANSITION = "wrong_transition"  # the stage table does not allow this step
     SAME_ACTOR = "same_actor"  # the handler tried to check or close the own work
     BROKEN = "broken"  # our bug: the rooms raised on this one event

@@ -22,12 +22,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from gridhub.streams.memory import State
+from gridhub.streams.memory import MemoryState, State
+from gridhub.streams.records import table
 from gridhub.streams.rooms.admit import InboundFacts, admit
 from gridhub.streams.rooms.deduplicate import deduplicate
 from gridhub.streams.rooms.dispatch import dispatch
 from gridhub.streams.rooms.normalise import normalise
-from gridhub.streams.rooms.outbound import Deduplicated, Dispatched, OutboundFacts, Tracked
+from gridhub.streams.rooms.notices import notice_row
+from gridhub.streams.rooms.outbound import STATUS as REPORTS
+from gridhub.streams.rooms.outbound import Deduplicated, Dispatched, OutboundFacts, Row, Tracked
 from gridhub.streams.rooms.track import track
 
 INBOUND = (admit, normalise)
@@ -66,6 +69,11 @@ class Outbound:
         """What the state must take once the outputs are safe."""
         return self.sent.changes
 
+    @property
+    def notices(self) -> list[Row]:
+        """What parents tell other areas, for hub.status."""
+        return self.sent.notices
+
 
 def inbound(raw: pa.RecordBatch, facts: InboundFacts, now_ms: int, watch: Watch = unwatched) -> Inbound:
     """Departments' messages (RAW) to events on the grid (LOCATED)."""
@@ -94,3 +102,17 @@ def status(
     """Status reports and commands (STATUS, of one partition) to the next versions of tasks and incidents."""
     with watch("track"):
         return track(reports, facts, now_ms, state)
+
+
+def settle(notices: list[Row], facts: OutboundFacts, now_ms: int, state: MemoryState) -> list[Tracked]:
+    """What the lanes tell each other about parents, taken at once: for one state that holds every area.
+
+    A worker has hub.status in its place.
+    """
+    done = []
+    while notices:
+        rows = [{**notice_row(notice), "row": at} for at, notice in enumerate(notices)]
+        done.append(status(table(REPORTS, rows), facts, now_ms, state))
+        state.apply(done[-1].changes)
+        notices = done[-1].notices
+    return done

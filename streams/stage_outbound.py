@@ -126,6 +126,8 @@ class OutboundStage:
         return [
             *self._encoded(topics.INCIDENTS.name, "Incident", result.incident_rows, "incident_id"),
             *self._encoded(topics.TASKS.name, "Task", result.task_rows, "task_id"),
+            # to the lanes of other areas, which read them like reports
+            *self._encoded(topics.STATUS.name, "ParentNotice", result.notices, "area"),
         ]
 
     def _encoded(self, topic: str, name: str, rows: list[Record], key: str, partition: int = -1) -> list[Output]:

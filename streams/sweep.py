@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 _MS = struct.Struct(">q")
-_ENDED = {"closed", "cancelled", "returned"}
+_ENDED = {"closed", "cancelled", "merged", "returned"}
 _SURELY_OPEN = {b"i|": b'"state":"open"', b"t|": b'"stage":"dispatched"'}  # most values by far: not worth parsing
 DAY_MS = 86_400_000
 
@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 def stamp(key: bytes, value: bytes) -> int | None:
     """The time, ms, from which on a key's age counts: an id's or status's arrival, the end of a matter; None: it stays."""
     kind = key[:2]
-    if kind in {b"s|", b"q|"}:
+    if kind in {b"s|", b"q|", b"e|"}:
         return int(_MS.unpack_from(value)[0])
     sign = _SURELY_OPEN.get(kind)
     if sign is None or sign in value:
@@ -34,12 +34,15 @@ def stamp(key: bytes, value: bytes) -> int | None:
 class Sweeper:
     """Gives back the keys of a lane to delete, about `keys_per_turn` at most.
 
-    It looks with every batch while something is due, else every `every_s` seconds. An event id is forgotten after `retention_ms`, a status id and an ended incident or task after `ended_ms`. The state
+    It looks with every batch while something is due, else every `every_s` seconds. An event id is forgotten after
+    `retention_ms`, what an event told after `told_ms` (so long a person may split it off), a status id and an ended
+    incident or task after `ended_ms`. The state
     notes by `stamp` what falls due; one that does not (a dict) is left alone.
     """
 
     retention_ms: int
     ended_ms: int = 30 * DAY_MS
+    told_ms: int = 7 * DAY_MS
     every_s: float = 10.0
     keys_per_turn: int = 2000
     _looked_at: dict[int, float] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class Sweeper:
         return {key: None for key in found if key not in touched}
 
     def _kinds(self) -> dict[bytes, int]:
-        return {b"s|": self.retention_ms, b"q|": self.ended_ms, b"i|": self.ended_ms, b"t|": self.ended_ms}
+        return {b"s|": self.retention_ms, b"e|": self.told_ms, b"q|": self.ended_ms, b"i|": self.ended_ms, b"t|": self.ended_ms}
 
 
 def _deletions(state: Any, due: list[tuple[bytes, list[bytes]]], before_ms: int) -> dict[bytes, bytes | None]:

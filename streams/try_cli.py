@@ -95,6 +95,7 @@ def _result(line: bytes, number: int, desk: Desk, now_ms: int) -> Result:
         return _refused(row["event_id"], row["reason"], row["detail"], row["candidates"])
     outbound = road.outbound(inbound.located, desk.outbound, now_ms, desk.state)
     desk.state.apply(outbound.changes)
+    road.settle(outbound.notices, desk.outbound, now_ms, desk.state)
     return _told(inbound.located, outbound)
 
 

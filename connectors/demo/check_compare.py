@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gridhub.connectors.simulator.message import Truth
 
-_JOINED = {Outcome.POSSIBLE.value, Outcome.ATTACHED.value}
+_OPENING = {Outcome.OPENED.value, Outcome.ATTACHED.value}
 Told = dict[Position, "Truth"]
 
 
@@ -95,7 +95,7 @@ def _decisions(report: Report, told: Told, located: list[Located], findings: Fin
             found[decision.at] = decision
     report.undecided = len(wanted) - len(found)
     outcomes = Counter(decision.outcome for decision in found.values())
-    report.incidents, report.merged = outcomes[Outcome.OPENED], outcomes[Outcome.MERGED]
+    report.incidents, report.merged = sum(outcomes[name] for name in _OPENING), outcomes[Outcome.MERGED]
     report.possible, report.attached = outcomes[Outcome.POSSIBLE], outcomes[Outcome.ATTACHED]
     report.duplicates = outcomes[Outcome.DUPLICATE]
     for at, decision in found.items():
@@ -107,15 +107,19 @@ def _decisions(report: Report, told: Told, located: list[Located], findings: Fin
 
 
 def _consequences(report: Report, decisions: dict[Position, Decided], findings: Findings) -> None:
-    """Each opened incident is published once as version 1, and has tasks, each dispatched once."""
-    opened = Counter(decision.incident_id for decision in decisions.values() if decision.outcome == Outcome.OPENED)
+    """Each incident that opened is published once as version 1, and has tasks, each dispatched once.
+
+    One whose tasks wait for the end of its parent has none yet.
+    """
+    opened = Counter(decision.incident_id for decision in decisions.values() if decision.outcome in _OPENING)
     twice = (max(count, findings.incidents[name]) - 1 for name, count in opened.items())
     report.doubled_incidents = sum(max(0, more) for more in twice)
     tasks = [task for task, incident in findings.incident_of.items() if incident in opened]
     report.tasks = len(tasks)
     report.doubled_tasks = sum(max(0, findings.tasks[task] - 1) for task in tasks)
     with_task = {findings.incident_of[task] for task in tasks}
-    report.taskless = sum(1 for name in opened if name not in with_task or not findings.incidents[name])
+    held = findings.inhibited
+    report.taskless = sum(1 for name in opened if name not in with_task | held or not findings.incidents[name])
 
 
 def _matters(report: Report, told: Told, located: list[Located], decisions: dict[Position, Decided]) -> None:
@@ -129,7 +133,7 @@ def _matters(report: Report, told: Told, located: list[Located], decisions: dict
             continue
         wide.append((truth.true_matter, decision.incident_id))
         twins[truth.true_matter] = truth.twin
-        alone = decision.outcome in _JOINED
+        alone = decision.outcome == Outcome.POSSIBLE
         strict.append((truth.true_matter, f"{decision.incident_id} {event.at}" if alone else decision.incident_id))
     report.strict, report.wide = pairs(strict), pairs(wide)
     report.indistinct = twin_pairs(wide, twins)

@@ -32,8 +32,8 @@ def wait_drained(
 ) -> bool:
     """Wait until the group has committed all that is committed in these topics; False when the time is over first.
 
-    Name the topics in the order of the road: departments', hub.status, hub.located. What the inbound stage has taken
-    is in hub.located by then, since both are one transaction. A broker that is away is waited for.
+    Name the topics in the order of the road: departments', hub.located, hub.status. What a stage has taken is in the
+    next topic by then, since both are one transaction. A broker that is away is waited for.
     """
     deadline = time.monotonic() + timeout_s
     say = on_progress or (lambda _lags: None)

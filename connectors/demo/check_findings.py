@@ -58,6 +58,7 @@ class Findings:
     incidents: Counter[str] = field(default_factory=Counter)  # by id: how often version 1 was published
     tasks: Counter[str] = field(default_factory=Counter)  # by id: how often version 1 was published
     incident_of: dict[str, str] = field(default_factory=dict)  # task id to incident id
+    inhibited: set[str] = field(default_factory=set)  # ids of incidents whose tasks wait for the end of a parent
 
     def add_located(self, at: Position, record: Mapping[str, Any]) -> None:
         """Take in a LocatedEvent."""
@@ -79,7 +80,9 @@ class Findings:
 
     def add_incident(self, record: Mapping[str, Any]) -> None:
         """Take in one version of an Incident."""
-        self.incidents[record["incident_id"]] += record["version"] == 1
+        name = record["incident_id"]
+        self.incidents[name] += record["version"] == 1
+        (self.inhibited.add if record["inhibited"] else self.inhibited.discard)(name)
 
     def add_task(self, record: Mapping[str, Any]) -> None:
         """Take in one version of a Task."""

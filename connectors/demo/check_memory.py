@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gridhub.connectors.demo.check_compare import compare
 from gridhub.connectors.demo.check_findings import Findings, Position
@@ -45,7 +45,16 @@ class MemoryRoad:
             self.findings.add_located(place, row)
         sent = road.outbound(result.located, self._outbound, now_ms, self._state)
         self._state.apply(sent.changes)
+        self._settle(sent.notices, now_ms)
         self._keep(sent, dict(zip(result.located.column("row").to_pylist(), places, strict=True)))
+
+    def _settle(self, notices: list[dict[str, Any]], now_ms: int) -> None:
+        """What parents tell other areas, and what that gives out."""
+        for tracked in road.settle(notices, self._outbound, now_ms, self._state):
+            for incident in tracked.incident_rows:
+                self.findings.add_incident(incident)
+            for task in tracked.task_rows:
+                self.findings.add_task(task)
 
     def _published(self, batch: list[Message], codec: Encoder, now_ms: int) -> list[Origin]:
         origins = []

@@ -62,7 +62,7 @@ class Report:
     duplicates: int = 0
     merged: int = 0
     possible: int = 0
-    attached: int = 0
+    attached: int = 0  # of the incidents, those that are children of a parent
     incidents: int = 0
     tasks: int = 0
     lost_messages: list[Truth] = field(default_factory=list)  # neither located nor refused
@@ -78,7 +78,7 @@ class Report:
     grid_right: dict[str, tuple[int, int]] = field(default_factory=dict)  # by way: right, all
     wrong_grids: list[tuple[Truth, tuple[str, ...], str]] = field(default_factory=list)
     strict: Pairs = NO_PAIRS  # merged only
-    wide: Pairs = NO_PAIRS  # possible and attached count as joined
+    wide: Pairs = NO_PAIRS  # possible counts as joined
     indistinct: int = 0  # joined pairs of two matters that nobody could tell apart; `wide` has them too
     refused_by: Counter[tuple[str, str]] = field(default_factory=Counter)  # department, reason
     departments: dict[str, Counter[str]] = field(default_factory=dict)
@@ -125,6 +125,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "events_per_second": round(self.produced / self.seconds, 1) if self.seconds else 0.0,
             "possible": self.possible,
+            "attached": self.attached,
             "precision": round(self.wide.precision, 4),
             "recall": round(self.wide.recall, 4),
             "pairs": self.wide.joined,
@@ -160,7 +161,7 @@ class Report:
         ]
 
     def _conservation(self) -> list[str]:
-        ended = self.incidents + self.merged + self.possible + self.attached + self.duplicates
+        ended = self.incidents + self.merged + self.possible + self.duplicates
         found = []
         if self.received != self.produced:
             found.append(f"Received {self.received} of {self.produced} produced messages.")

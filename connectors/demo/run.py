@@ -107,7 +107,7 @@ def _bounded(order: Order, town: Town, city: SimulatedCity, codec: Codec, folder
 
 
 def _drain(town: Town, city: SimulatedCity) -> None:
-    names = [*city.topics.values(), topics.STATUS.name, topics.LOCATED.name]
+    names = [*city.topics.values(), topics.LOCATED.name, topics.STATUS.name]
     most = 1
     with Bar("Working it off", most) as bar:
 

@@ -96,6 +96,34 @@ def new_task(item: Assignment, incident: Row, facts: OutboundFacts, now_ms: int)
     }
 
 
+def due_tasks(  # noqa: PLR0913  # the incident, who has been asked, and all that the rules need
+    incident: Row, known: list[str], tasks: list[Row], facts: OutboundFacts, now_ms: int, *, again: bool = False
+) -> list[Row]:
+    """A new task for every recipient who has none of this weight among `tasks`.
+
+    An id that is `known` is not given twice: its task is left out, or with `again` gets the next id derived from it.
+    """
+    weight = {action: place for place, action in enumerate(ACTIONS)}
+    asked: dict[str, int] = {}
+    for task in tasks:
+        asked[task["recipient"]] = min(weight[task["action"]], asked.get(task["recipient"], len(ACTIONS)))
+    wanted = (
+        new_task(item, incident, facts, now_ms)
+        for item in assignments(incident, facts)
+        if asked.get(item.recipient.id, len(ACTIONS)) > weight[item.action]
+    )
+    return [
+        {**task, "task_id": _free(task["task_id"], known)} for task in wanted if again or task["task_id"] not in known
+    ]
+
+
+def _free(name: str, known: list[str]) -> str:
+    """The id itself, or where it is taken the next one derived from it."""
+    if name not in known:
+        return name
+    return next(f"{name}-s{turn}" for turn in range(1, len(known) + 2) if f"{name}-s{turn}" not in known)
+
+
 def _text(text: str, left_out: int) -> str:
     bounded = f"（涉及范围大，另有{left_out}个接收单位未逐一派发，请向下传达）" if left_out else ""
     return f"{text}{bounded}"

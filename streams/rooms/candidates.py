@@ -17,7 +17,7 @@ from gridhub.streams.rooms.opening import MOST_SUBJECT_KEYS, union
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gridhub.streams.rooms.outbound import Row
+    from gridhub.streams.rooms.outbound import OutboundFacts, Row
     from gridhub.streams.rooms.recall import Recall
 
 Entry = list[Any]
@@ -95,3 +95,46 @@ def forget(incident: Row, ledger: Ledger) -> None:
     kept = [entry for entry in entries if entry[_ID] != incident["incident_id"]]
     if len(kept) < len(entries):
         ledger.put(key, kept)
+
+
+def reshape(incident: Row, ledger: Ledger) -> None:
+    """Let the incident's entry follow what a person decided; its place and words stay those of its first event."""
+    key = candidates_key(incident["area"], incident["matter_group"])
+    span = {_FIRST_AT: incident["first_event_at"], _LAST_AT: incident["last_event_at"], _KEYS: incident["subject_keys"]}
+    entries = ledger.get(key) or []
+    after = [
+        [span.get(at, value) for at, value in enumerate(entry)] if entry[_ID] == incident["incident_id"] else entry
+        for entry in entries
+    ]
+    if after != entries:
+        ledger.put(key, after)
+
+
+def add_again(incident: Row, event: Row, ledger: Ledger, facts: OutboundFacts) -> None:
+    """Put an incident that a person opened (again) among the candidates; `event` is its first."""
+    key = candidates_key(incident["area"], incident["matter_group"])
+    ledger.fetch([key])
+    me = of_event(event, incident["incident_id"], facts.matching.words_characters)
+    me = me._replace(
+        first_at=incident["first_event_at"], last_at=incident["last_event_at"], keys=incident["subject_keys"]
+    )
+    others = [entry for entry in ledger.get(key) or [] if entry[_ID] != incident["incident_id"]]
+    ledger.put(key, [*others, list(me)][-facts.matching.candidates :])
+
+
+def of_event(event: Row, incident_id: str, words_characters: int) -> Matter:
+    """What the score looks at, of one event."""
+    at = event["occurred_at"]
+    return Matter(
+        incident_id=incident_id,
+        category=event["category"],
+        status=event["status"],
+        first_at=at,
+        last_at=at,
+        lon=event["lon"],
+        lat=event["lat"],
+        exact=bool(event["exact_point"]),
+        codes=event["grid_ids"],
+        keys=event["subject_keys"],
+        words=f"{event['title']} {event['text']}"[:words_characters].strip(),
+    )

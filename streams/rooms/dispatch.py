@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gridhub.streams.records import Outcome
-from gridhub.streams.rooms.assignment import assignments, new_task, possible_note, raised_task
+from gridhub.streams.rooms.assignment import due_tasks, possible_note, raised_task
 from gridhub.streams.rooms.ledger import Ledger, incident_key, task_key
 from gridhub.streams.rooms.outbound import Deduplicated, Dispatched, OutboundFacts, Row
 from gridhub.streams.rooms.stages import is_open
-from gridhub.streams.routing_file import ACTIONS
 
 if TYPE_CHECKING:
     from gridhub.streams.memory import State
@@ -58,6 +57,7 @@ def dispatch(found: Deduplicated, facts: OutboundFacts, now_ms: int, state: Stat
         incident_rows=incidents,
         changes={**found.seen, **desk.ledger.changes()},
         decisions=decisions,
+        notices=found.notices,
     )
 
 
@@ -73,7 +73,9 @@ def _fetch(incidents: list[Row], events: list[tuple[int, str, bool]], desk: _Des
 
 def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[list[str], str]:
     """Ids of the tasks made or changed for one event, and the route that asked for them."""
-    if outcome == Outcome.OPENED:
+    if incident["inhibited"]:
+        return [], ""  # its tasks wait for the end of its parent
+    if outcome in {Outcome.OPENED, Outcome.ATTACHED}:
         return _assign(incident, desk, [], [])
     known = desk.task_ids.get(incident["incident_id"]) or list(incident["task_ids"])
     if not raised and outcome != Outcome.POSSIBLE:
@@ -91,22 +93,10 @@ def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[lis
 
 def _assign(incident: Row, desk: _Desk, known: list[str], tasks: list[Row]) -> tuple[list[str], str]:
     """Tasks for every recipient who has none of this weight yet."""
-    weight = {action: place for place, action in enumerate(ACTIONS)}
-    asked: dict[str, int] = {}
-    for task in tasks:
-        asked[task["recipient"]] = min(weight[task["action"]], asked.get(task["recipient"], len(ACTIONS)))
-    made: list[str] = []
-    routes: dict[str, None] = {}
-    for item in assignments(incident, desk.facts):
-        if asked.get(item.recipient.id, len(ACTIONS)) <= weight[item.action]:
-            continue
-        task = new_task(item, incident, desk.facts, desk.now_ms)
-        if task["task_id"] in known:
-            continue
-        made.append(desk.publish(task))
-        routes[item.route] = None
+    new = due_tasks(incident, known, tasks, desk.facts, desk.now_ms)
+    made = [desk.publish(task) for task in new]
     desk.task_ids[incident["incident_id"]] = list(dict.fromkeys([*known, *made]))
-    return made, " ".join(routes)
+    return made, " ".join(dict.fromkeys(task["route"] for task in new))
 
 
 def _decision(incident: Row, desk: _Desk, **decided: object) -> Row:
@@ -121,4 +111,7 @@ def _decision(incident: Row, desk: _Desk, **decided: object) -> Row:
         "score": {},
         "rules": desk.facts.rules,
         "decided_at": desk.now_ms,
+        "parent_id": incident["parent_id"] or "",
+        "actor": "",
+        "note": "",
     }

@@ -52,6 +52,10 @@ def _bytes(value: object) -> bytes | None:
     return None if value is None or value == [] else orjson.dumps(value)
 
 
+DUE_KEY = b"d|parents"
+"""Where a lane's parents lie in the order in which their time is over."""
+
+
 def incident_key(incident_id: str) -> bytes:
     """Where an incident lies in the state."""
     return f"i|{incident_id}".encode()
@@ -65,6 +69,21 @@ def task_key(task_id: str) -> bytes:
 def candidates_key(area: str, matter_group: str) -> bytes:
     """Where the open incidents lie that an event of this area and matter group may join."""
     return f"m|{area}|{matter_group}".encode()
+
+
+def parents_key(area: str) -> bytes:
+    """Where an area's parents lie: warnings and feeder outages that touch it."""
+    return f"p|{area}".encode()
+
+
+def held_key(area: str, parent_id: str) -> bytes:
+    """Where the ids of the incidents lie whose tasks this parent holds back in this area."""
+    return f"h|{area}|{parent_id}".encode()
+
+
+def event_key(told: str) -> bytes:
+    """Where an event lies as it was told, for a person who splits or confirms; `told` is source/event id."""
+    return f"e|{told}".encode()
 
 
 def seen_key(source: str, event_id: str) -> bytes:

@@ -187,7 +187,7 @@ STATUS = _schema(
 
 @dataclass(frozen=True)
 class Deduplicated:
-    """What `deduplicate` gives back. Law: rows in = kept (opened + merged + possible) + refused (duplicate)."""
+    """What `deduplicate` gives back. Law: rows in = kept (opened + attached + merged + possible) + refused (duplicate)."""
 
     kept: pa.RecordBatch
     refused: pa.RecordBatch
@@ -195,6 +195,7 @@ class Deduplicated:
     seen: dict[bytes, bytes | None]  # when the new events were seen
     ledger: Ledger  # candidates and incidents as they are now
     decisions: list[Row]
+    notices: list[Row] = field(default_factory=list)  # ParentNotice records for other areas
 
     @cached_property
     def changes(self) -> dict[bytes, bytes | None]:
@@ -218,6 +219,7 @@ class Dispatched:
     incident_rows: list[Row]
     changes: dict[bytes, bytes | None]
     decisions: list[Row]
+    notices: list[Row] = field(default_factory=list)  # ParentNotice records for other areas, or of what ended
 
     @cached_property
     def tasks(self) -> pa.RecordBatch:
@@ -232,6 +234,8 @@ class Dispatched:
 
 @dataclass(frozen=True)
 class Tracked(Dispatched):
-    """What `track` gives back. Law: rows in = statuses taken (one decision each) + refused."""
+    """What `track` gives back. Law: rows in = rows taken + refused; one decision each, and one per matter given out."""
 
     refused: pa.RecordBatch = field(default_factory=lambda: empty(REFUSAL))
+    opened: list[Row] = field(default_factory=list)  # incidents that a person opened, or opened again
+    ended: list[Row] = field(default_factory=list)  # incidents that were open and are closed, cancelled or merged now

@@ -155,6 +155,11 @@ def cancelled(task: Row, changed_by: str, at: int, note: str) -> Row:
     }
 
 
+def reweighed(task: Row, severity: int, changed_by: str) -> Row:
+    """The task after its incident's severity was set anew; limits that were given stay."""
+    return {**task, "version": task["version"] + 1, "severity": severity, "changed_by": changed_by}
+
+
 def changed(incident: Row, changed_by: str, **values: object) -> Row:
     """The incident's next version."""
     return {**incident, "version": incident["version"] + 1, "changed_by": changed_by, **values}

@@ -6,14 +6,31 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from gridhub.streams.rooms.ledger import Ledger, candidates_key, incident_key, seen_key
+import orjson
+
+from gridhub.streams.rooms.ledger import (
+    DUE_KEY,
+    Ledger,
+    candidates_key,
+    event_key,
+    incident_key,
+    parents_key,
+    seen_key,
+)
 from gridhub.streams.rooms.matter import Reach
 
 if TYPE_CHECKING:
     from gridhub.streams.memory import State
+    from gridhub.streams.parents import ParentRule
     from gridhub.streams.rooms.outbound import OutboundFacts, Row
 
 _MS_BYTES = 8
+TOLD_COLUMNS = (
+    "source", "event_id", "category", "severity", "status", "planned", "occurred_at", "title", "text", "subject_keys",
+    "area", "grid_ids", "lon", "lat", "exact_point", "place_name",
+)  # fmt: skip
+_TEXT = TOLD_COLUMNS.index("text")
+_MOST_TEXT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +41,7 @@ class Kind:
     radius_m: float
     window_ms: float
     life_safety: bool
+    parent_rules: tuple[ParentRule, ...] = ()
 
 
 class Recall:
@@ -43,7 +61,8 @@ class Recall:
         self._seen = dict(zip(keys, state.get_many(keys), strict=True))
         new = [event for event in events if self.seen(event) is None]
         own = [incident_key(event["incident_id"]) for event in new]
-        self.ledger.fetch([*own, *(event["candidates"] for event in new)])
+        areas = {event["area"]: None for event in new}
+        self.ledger.fetch([DUE_KEY, *own, *(event["candidates"] for event in new), *map(parents_key, areas)])
 
     def seen(self, event: Row) -> tuple[int, str] | None:
         """When this event was first seen, in ms, and its incident; None when it is new or forgotten."""
@@ -54,10 +73,12 @@ class Recall:
         recent = self.now_ms - first_ms <= self.facts.retention_ms
         return (first_ms, value[_MS_BYTES:].decode()) if recent else None
 
-    def remember(self, event: Row, incident: str) -> None:
-        """Note that the event was seen now, and which incident it became part of."""
-        value = self.now_ms.to_bytes(_MS_BYTES, "big") + incident.encode()
-        self._seen[event["seen"]] = self.seen_changes[event["seen"]] = value
+    def remember(self, event: Row, incident: str, outcome: str) -> None:
+        """Note that the event was seen now, which incident it became part of, and all that it told."""
+        at = self.now_ms.to_bytes(_MS_BYTES, "big")
+        self._seen[event["seen"]] = self.seen_changes[event["seen"]] = at + incident.encode()
+        key, value = event_key(told_of(event)), kept_event(event, incident, outcome)
+        self.seen_changes[key] = at + value
 
     def new_id(self, event: Row) -> str:
         """The id of the incident that the event opens.
@@ -86,7 +107,8 @@ class Recall:
         row = self.facts.categories.get(category)
         if row is None:
             return Kind(category, 0, -1, life_safety=True)
-        return Kind(row.matter_group, row.radius_m, row.window_s * 1000, bool(row.life_safety))
+        rules = self.facts.matching.parents.of(category)
+        return Kind(row.matter_group, row.radius_m, row.window_s * 1000, bool(row.life_safety), rules)
 
     def reach(self, category: str, other: str) -> Reach:
         """How far this pair of categories reaches: the wider of the two."""
@@ -99,6 +121,18 @@ class Recall:
         rules = self.facts.matching
         radius_m, window_ms = max(one.radius_m, two.radius_m), max(one.window_ms, two.window_ms)
         return Reach(radius_m, window_ms, one.group in rules.wide_groups, one.group in rules.keyed_groups)
+
+
+def told_of(event: Row) -> str:
+    """How incidents name an event: source/event id."""
+    return f"{event['source']}/{event['event_id']}"
+
+
+def kept_event(event: Row, incident: str, outcome: str) -> bytes:
+    """An event as the state keeps it for a person's later decision: JSON of its incident, its outcome, its columns."""
+    values = [event[name] for name in TOLD_COLUMNS]
+    values[_TEXT] = values[_TEXT][:_MOST_TEXT]
+    return orjson.dumps([incident, outcome, *values])
 
 
 def incident_id(event: Row, turn: int = 1) -> str:

@@ -2,89 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gridhub.streams.records import REFUSAL, Reason, table
-from gridhub.streams.rooms import progress
+from gridhub.streams.rooms import commands, notices, parents, progress
 from gridhub.streams.rooms.candidates import forget
+from gridhub.streams.rooms.desk import Desk, Refused
 from gridhub.streams.rooms.ledger import Ledger, candidates_key, incident_key, status_key, task_key
-from gridhub.streams.rooms.opening import complete
 from gridhub.streams.rooms.outbound import OutboundFacts, Row, Tracked
-from gridhub.streams.rooms.stages import CANCELLED, CLOSED, RETURNED, STAGES_ZH, is_open
+from gridhub.streams.rooms.stages import CLOSED, RETURNED, is_open
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from gridhub.streams.memory import State
 
-COMMANDS = ("cancel",)
 _MS_BYTES = 8
 
 
-class _Refused(Exception):  # noqa: N818  # not an error: the sender's status is refused, with a reason
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason, self.detail = reason, detail
-
-
-@dataclass(slots=True)
-class _Desk:
-    """What lies on the desk while a batch is tracked."""
-
-    facts: OutboundFacts
-    now_ms: int
-    ledger: Ledger
-    taken: dict[bytes, bytes | None]  # statuses taken before, and in this batch
-    tasks: list[Row] = field(default_factory=list)
-    incidents: list[Row] = field(default_factory=list)
-
-    def task(self, task_id: str) -> Row | None:
-        found: Row | None = self.ledger.get(task_key(task_id))
-        return found
-
-    def incident(self, incident_id: str) -> Row | None:
-        found: Row | None = self.ledger.get(incident_key(incident_id))
-        return None if found is None else complete(found)
-
-    def publish_task(self, task: Row) -> None:
-        self.ledger.put(task_key(task["task_id"]), task)
-        self.tasks.append(task)
-
-    def publish_incident(self, incident: Row) -> None:
-        self.ledger.put(incident_key(incident["incident_id"]), incident)
-        self.incidents.append(incident)
-
-
 def track(batch: pa.RecordBatch, facts: OutboundFacts, now_ms: int, state: State) -> Tracked:
-    """Each STATUS row moves one task (or cancels one incident), or is refused with a reason; in row order.
+    """Each STATUS row moves one task, or is a person's command or a parent's notice, or is refused; in row order.
 
-    Nothing is written: `changes` is for the caller, together with the output. Every row leaves one decision.
+    Nothing is written: `changes` is for the caller, together with the output. Every row leaves one decision, and one
+    more for each incident or event that it moved.
     """
     reports = batch.to_pylist()
     keys = list(dict.fromkeys(_status_key(report) for report in reports))
-    desk = _Desk(facts, now_ms, Ledger(state), dict(zip(keys, state.get_many(keys), strict=True)))
+    desk = Desk(facts, now_ms, state, Ledger(state), dict(zip(keys, state.get_many(keys), strict=True)))
+    desk.notices += parents.overdue(desk.ledger, now_ms)
     _fetch(reports, desk.ledger)
     new: dict[bytes, bytes | None] = {}
     decisions, refused = [], []
     for report in reports:
-        tasks_before = len(desk.tasks)
+        tasks_before, told_before = len(desk.tasks), len(desk.told)
         try:
             incident_id, outcome, reason = _take(report, desk)
             key = _status_key(report)
             desk.taken[key] = new[key] = now_ms.to_bytes(_MS_BYTES, "big")
-        except _Refused as refusal:
+        except Refused as refusal:
             refused.append(_refusal(report, refusal))
             incident_id, outcome, reason = report["incident_id"] or "", "refused", refusal.reason.value
         changed = [task["task_id"] for task in desk.tasks[tasks_before:]]
         decided = {"incident_id": incident_id, "outcome": outcome, "reason": reason, "task_ids": changed}
         decisions.append(_decision(report, desk, decided))
+        decisions += [_decision(report, desk, more) for more in desk.told[told_before:]]
     return Tracked(
         task_rows=desk.tasks,
         incident_rows=desk.incidents,
-        changes={**new, **desk.ledger.changes()},
+        changes={**new, **desk.raw, **desk.ledger.changes()},
         decisions=decisions,
         refused=table(REFUSAL, refused),
+        notices=desk.notices,
+        opened=desk.opened,
+        ended=desk.ended,
     )
 
 
@@ -93,7 +63,7 @@ def _fetch(reports: list[Row], ledger: Ledger) -> None:
     tasks = [task_key(report["task_id"] or "") for report in reports]
     ledger.fetch(tasks)
     owners = {task["incident_id"] for key in tasks if (task := ledger.get(key)) is not None}
-    owners |= {report["incident_id"] for report in reports if report["incident_id"]}
+    owners |= {report["incident_id"] for report in reports if report["incident_id"] and report["kind"] == "command"}
     keys = [incident_key(owner) for owner in sorted(owners)]
     ledger.fetch(keys)
     incidents = [incident for key in keys if (incident := ledger.get(key)) is not None]
@@ -105,25 +75,26 @@ def _status_key(report: Row) -> bytes:
     return status_key(report["sender"] or "", report["status_id"] or "")
 
 
-def _take(report: Row, desk: _Desk) -> tuple[str, str, str]:
-    """Act on one report; its incident, the new stage, and a word why. _Refused when it cannot be."""
+def _take(report: Row, desk: Desk) -> tuple[str, str, str]:
+    """Act on one report; its incident, the new stage, and a word why. Refused when it cannot be."""
     if not report["status_id"] or not (report["actor"] or "").strip():
-        raise _Refused(Reason.MISSING_FIELD, "A status needs an id of its own and the actor who did it.")
+        raise Refused(Reason.MISSING_FIELD, "A status needs an id of its own and the actor who did it.")
     if desk.taken[_status_key(report)] is not None:
-        raise _Refused(Reason.DUPLICATE, f"{report['status_id']} was taken before.")
-    return _command(report, desk) if report["kind"] == "command" else _status(report, desk)
+        raise Refused(Reason.DUPLICATE, f"{report['status_id']} was taken before.")
+    act = {"command": commands.take, "parent": notices.take}.get(report["kind"], _status)
+    return act(report, desk)
 
 
-def _status(report: Row, desk: _Desk) -> tuple[str, str, str]:
+def _status(report: Row, desk: Desk) -> tuple[str, str, str]:
     task = desk.task(report["task_id"] or "")
     if task is None:
-        raise _Refused(Reason.UNKNOWN_TASK, f"The hub gave no task {report['task_id']}.")
+        raise Refused(Reason.UNKNOWN_TASK, f"The hub gave no task {report['task_id']}.")
     incident = desk.incident(task["incident_id"])
     if incident is None:
-        raise _Refused(Reason.UNKNOWN_INCIDENT, f"The incident {task['incident_id']} of this task is not known.")
+        raise Refused(Reason.UNKNOWN_INCIDENT, f"The incident {task['incident_id']} of this task is not known.")
     problem = progress.objection(task, report)
     if problem is not None:
-        raise _Refused(*problem)
+        raise Refused(*problem)
     after = progress.moved(task, report, desk.now_ms)
     if after["stage"] == RETURNED and task["action"] == "handle":
         _hand_up(after, incident, desk)
@@ -133,11 +104,11 @@ def _status(report: Row, desk: _Desk) -> tuple[str, str, str]:
     return incident["incident_id"], after["stage"], _close(after, incident, desk) or reason
 
 
-def _hand_up(returned: Row, incident: Row, desk: _Desk) -> None:
+def _hand_up(returned: Row, incident: Row, desk: Desk) -> None:
     """A returned task goes to the next level up, as a task of its own (退单); there it counts how often it came back."""
     upper = progress.upper(returned, desk.facts)
     if upper is None:
-        raise _Refused(Reason.WRONG_TRANSITION, "There is nobody above the city's grid centre to return this task to.")
+        raise Refused(Reason.WRONG_TRANSITION, "There is nobody above the city's grid centre to return this task to.")
     desk.publish_task(returned)
     others = [task for name in incident["task_ids"] if (task := desk.task(name)) is not None]
     same = [
@@ -154,7 +125,7 @@ def _hand_up(returned: Row, incident: Row, desk: _Desk) -> None:
     desk.publish_incident(progress.changed(incident, returned["changed_by"], task_ids=ids))
 
 
-def _close(task: Row, incident: Row, desk: _Desk) -> str:
+def _close(task: Row, incident: Row, desk: Desk) -> str:
     """Close the incident when this was its last handling task; what still waits for others is no longer needed."""
     if task["stage"] != CLOSED or task["action"] != "handle" or incident["state"] != "open":
         return ""
@@ -170,29 +141,7 @@ def _close(task: Row, incident: Row, desk: _Desk) -> str:
     return "incident_closed"
 
 
-def _command(report: Row, desk: _Desk) -> tuple[str, str, str]:
-    incident = desk.incident(report["incident_id"]) if report["incident_id"] else None
-    if incident is None:
-        raise _Refused(Reason.UNKNOWN_INCIDENT, f"The hub opened no incident {report['incident_id']}.")
-    if report["stage"] not in COMMANDS:
-        raise _Refused(
-            Reason.WRONG_TRANSITION, f"There is no command {report['stage']}; there is {', '.join(COMMANDS)}."
-        )
-    if incident["state"] != "open":
-        raise _Refused(Reason.WRONG_TRANSITION, f"The incident is {incident['state']} already.")
-    tasks = [task for name in incident["task_ids"] if (task := desk.task(name)) is not None]
-    if any(progress.worked_on(task, report["actor"]) for task in tasks):
-        raise _Refused(Reason.SAME_ACTOR, "Who handles a task of this incident may not cancel it.")
-    at, by = progress.time_of(report, incident["opened_at"], desk.now_ms), report["status_id"]
-    desk.publish_incident(progress.changed(incident, by, state=CANCELLED, closed_at=at))
-    for task in tasks:
-        if is_open(task["stage"]):
-            desk.publish_task(progress.cancelled(task, by, at, report["note"] or ""))
-    forget(incident, desk.ledger)
-    return incident["incident_id"], CANCELLED, STAGES_ZH[CANCELLED]
-
-
-def _refusal(report: Row, refused: _Refused) -> Row:
+def _refusal(report: Row, refused: Refused) -> Row:
     return {
         "row": report["row"],
         "source": report["sender"] or "",
@@ -204,16 +153,21 @@ def _refusal(report: Row, refused: _Refused) -> Row:
     }
 
 
-def _decision(report: Row, desk: _Desk, decided: Row) -> Row:
+def _decision(report: Row, desk: Desk, decided: Row) -> Row:
+    """A line of the journal; what `decided` does not say is the row's own."""
     subject = decided["incident_id"] or report["task_id"] or ""
+    ordered = report["kind"] == "command"
     return {
         "row": report["row"],
         "source": report["sender"] or "",
         "event_id": report["status_id"] or "",
         "area": subject.partition("-")[0],
         "room": "track",
-        **decided,
         "score": {},
         "rules": desk.facts.rules,
         "decided_at": desk.now_ms,
+        "parent_id": "",
+        "actor": (report["actor"] or "") if ordered else "",
+        "note": (report["note"] or "")[: progress.MOST_NOTE] if ordered else "",
+        **decided,
     }

@@ -1,0 +1,107 @@
+"""What an area does when it is told of a parent: attach what is open, and give out what waited when the parent ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from gridhub.streams.rooms import parents, progress
+from gridhub.streams.rooms.ledger import DUE_KEY, candidates_key, held_key, incident_key, parents_key
+from gridhub.streams.rooms.matter import Matter
+
+if TYPE_CHECKING:
+    from gridhub.streams.rooms.desk import Desk
+    from gridhub.streams.rooms.outbound import Row
+
+ATTACHED, RELEASED, KNOWN = "attached", "released", "known"
+
+
+def notice_row(record: Row) -> Row:
+    """The STATUS row of a ParentNotice; the whole of it is JSON in one column."""
+    return {
+        "kind": "parent", "status_id": record["notice_id"], "incident_id": record["parent_id"],
+        "stage": "ends" if record["ended"] else "begins", "actor": "hub", "at": record["at"], "note": "",
+        "sender": "parent", "notice": orjson.dumps(record).decode(),
+    }  # fmt: skip
+
+
+def take(report: Row, desk: Desk) -> tuple[str, str, str]:
+    """Write a notice down and act on it: the parent, what came of it, and the rule's name."""
+    notice = orjson.loads(report["notice"])
+    area, parent_id = notice["area"], notice["parent_id"]
+    desk.ledger.fetch([parents_key(area), DUE_KEY, held_key(area, parent_id)])
+    if not parents.take_down(notice, desk.ledger, desk.facts, desk.now_ms):
+        return parent_id, KNOWN, notice["rule"]
+    if notice["ended"]:
+        _release(notice, desk)
+        return parent_id, RELEASED, notice["rule"]
+    _attach(notice, desk)
+    return parent_id, ATTACHED, notice["rule"]
+
+
+def _attach(notice: Row, desk: Desk) -> None:
+    """Attach what opened before the notice came. Its tasks are given out already; they are not taken back."""
+    for name in _open_matters(notice, desk):
+        incident = desk.incident(name)
+        if incident is None or incident["state"] != "open" or incident["parent_id"] or name == notice["parent_id"]:
+            continue
+        after = progress.changed(incident, notice["told_by"], parent_id=notice["parent_id"])
+        desk.publish_incident(after)
+        _tell(after, ATTACHED, [], notice, desk)
+
+
+def _open_matters(notice: Row, desk: Desk) -> list[str]:
+    """Ids of the open incidents of this area that fit the notice, from the lists of candidates."""
+    rule = desk.facts.matching.parents.rule(notice["rule"])
+    wanted = rule.target.category if rule is not None else []
+    rows = filter(None, (desk.facts.categories.get(category) for category in wanted))
+    keys = [candidates_key(notice["area"], group) for group in dict.fromkeys(row.matter_group for row in rows)]
+    desk.ledger.fetch(keys)
+    matters = [Matter(*entry) for key in keys for entry in desk.ledger.get(key) or ()]
+    found = [matter.incident_id for matter in matters if matter.category in wanted and _inside(matter, notice)]
+    desk.ledger.fetch(incident_key(name) for name in found)
+    return found
+
+
+def _inside(matter: Matter, notice: Row) -> bool:
+    return (
+        matter.status == notice["status"]
+        and notice["begins_at"] <= matter.first_at <= notice["ends_at"]
+        and all(code.startswith(tuple(notice["codes"])) for code in matter.codes)
+    )
+
+
+def _release(notice: Row, desk: Desk) -> None:
+    """Give out the tasks of every child that is still open and waited for this parent's end."""
+    key = held_key(notice["area"], notice["parent_id"])
+    names = desk.ledger.get(key) or []
+    if not names:
+        return
+    desk.ledger.fetch(incident_key(name) for name in names)
+    for name in names:
+        incident = desk.incident(name)
+        if incident is None or incident["state"] != "open" or not incident["inhibited"]:
+            continue
+        before = len(desk.tasks)
+        after = desk.give_out(progress.changed(incident, notice["told_by"], inhibited=False), [])
+        desk.publish_incident(after)
+        _tell(after, RELEASED, [task["task_id"] for task in desk.tasks[before:]], notice, desk)
+    desk.ledger.put(key, None)
+
+
+def _tell(incident: Row, outcome: str, task_ids: list[str], notice: Row, desk: Desk) -> None:
+    """One line of the journal about one child."""
+    source, _, event_id = incident["event_ids"][0].partition("/")
+    desk.told.append(
+        {
+            "source": source,
+            "event_id": event_id,
+            "area": incident["area"],
+            "incident_id": incident["incident_id"],
+            "outcome": outcome,
+            "reason": notice["rule"],
+            "task_ids": task_ids,
+            "parent_id": notice["parent_id"],
+        }
+    )
