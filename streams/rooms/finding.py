@@ -67,42 +67,59 @@ def by_code(batch: pa.RecordBatch, catalogue: Catalogue) -> list[Result]:
     """Way 1: grid or division codes, each read in its own system."""
     codes, systems = batch.column("code").to_pylist(), batch.column("code_system").to_pylist()
     given = [number for number, code in enumerate(codes) if code is not None]
+    if not given:
+        return [None] * len(codes)
     answers = catalogue.resolve_codes([codes[n] for n in given], [systems[n] for n in given])
     return _spread(batch.num_rows, given, [_of_answer("code", answer) for answer in answers])
 
 
 def by_key(batch: pa.RecordBatch, catalogue: Catalogue) -> list[Result]:
-    """Way 2: keys of the departments' own, through the crosswalk tables."""
-    tables, keys = batch.column("key_table").to_pylist(), batch.column("key_value").to_pylist()
-    given = [number for number, key in enumerate(keys) if key is not None]
-    answers = catalogue.resolve_keys([tables[n] for n in given], [keys[n] for n in given])
-    return _spread(batch.num_rows, given, [_of_answer("key", answer) for answer in answers])
+    """Way 2: keys of the departments' own, through the crosswalk tables; equal keys of a batch are looked up once."""
+    pairs = list(zip(batch.column("key_table").to_pylist(), batch.column("key_value").to_pylist(), strict=True))
+    asked = [pair for pair in dict.fromkeys(pairs) if pair[1] is not None]
+    if not asked:
+        return [None] * len(pairs)
+    answers = catalogue.resolve_keys([table for table, _ in asked], [key for _, key in asked])
+    found = {pair: _of_answer("key", answer) for pair, answer in zip(asked, answers, strict=True)}
+    return [found.get(pair) for pair in pairs]
 
 
 def by_point(batch: pa.RecordBatch, catalogue: Catalogue) -> Points:
     """Way 3: coordinates of any known system, to WGS-84 and into the grids' polygons."""
-    crs = np.array(batch.column("crs").to_pylist(), dtype=object)
     x, y = _floats(batch.column("lon")), _floats(batch.column("lat"))
-    given = ~(_null(batch.column("lon")) & _null(batch.column("lat")))
-    lon, lat = np.full(len(x), np.nan), np.full(len(x), np.nan)
-    problems = np.full(len(x), None, dtype=object)
-    for name in set(crs[given]):
-        rows = np.flatnonzero(given & (crs == name))
-        if name in coordinates.CRS_NAMES:
-            lon[rows], lat[rows], problems[rows] = _converted(x[rows], y[rows], name)
-        else:
-            problems[rows] = Problem.UNKNOWN_CRS
-    sound = np.flatnonzero(given & (problems == None))  # noqa: E711  # element by element
-    grids = np.full(len(x), None, dtype=object)
-    grids[sound] = catalogue.locate_points(lon[sound], lat[sound])
-    results = [_of_point(*row) for row in zip(given, grids, problems, strict=True)]
+    given = _by_crs(batch)
+    known = {crs: np.array(rows) for crs, rows in given.items() if crs in coordinates.CRS_NAMES}
+    lon, lat, names = _converted(x, y, known)
+    results: list[Result] = [None] * batch.num_rows
+    for crs, rows in given.items():
+        if crs not in known:
+            for row in rows:
+                results[row] = Missed("coordinates", Problem.UNKNOWN_CRS)
+    rows = [row for crs in known for row in given[crs]]
+    sound = [row for row in rows if names[row] is None]
+    for row, grid in zip(sound, catalogue.locate_points(lon[sound], lat[sound]) if sound else (), strict=True):
+        outside = Missed("coordinates", Problem.OUTSIDE_CITY)
+        results[row] = outside if grid is None else Found("coordinates", (str(grid),), POINT_CONFIDENCE)
+    for row in rows:
+        if (name := names[row]) is not None:
+            results[row] = Missed("coordinates", Problem(name))
     return Points(results, lon, lat)
+
+
+def _by_crs(batch: pa.RecordBatch) -> dict[str | None, list[int]]:
+    """The rows that give at least half of a point, by their coordinate system."""
+    columns = zip(*(batch.column(name).to_pylist() for name in ("crs", "lon", "lat")), strict=True)
+    found: dict[str | None, list[int]] = {}
+    for row, (crs, lon, lat) in enumerate(columns):
+        if lon is not None or lat is not None:
+            found.setdefault(crs, []).append(row)
+    return found
 
 
 def by_address(texts: Sequence[str | None], catalogue: Catalogue) -> list[Result]:
     """Way 4: Chinese address texts. A text that names only the city is a miss: nobody could be sent there."""
     given = [number for number, text in enumerate(texts) if text is not None]
-    answers = catalogue.locate_addresses([texts[n] for n in given])
+    answers = catalogue.locate_addresses([texts[n] for n in given]) if given else []
     return _spread(len(texts), given, [_of_answer("address", answer) for answer in answers])
 
 
@@ -124,31 +141,15 @@ def _of_answer(method: str, answer: Answer) -> Result:
     return Missed(method, answer.problem, answer.candidates)
 
 
-def _of_point(given: bool, grid: str | None, problem: str | None) -> Result:  # noqa: FBT001  # a column of flags
-    if not given:
-        return None
-    if grid is not None:
-        return Found("coordinates", (str(grid),), POINT_CONFIDENCE)
-    return Missed("coordinates", Problem(problem or Problem.OUTSIDE_CITY))
-
-
-def _converted(x: Floats, y: Floats, crs: str) -> tuple[Floats, Floats, NDArray[np.object_]]:
-    """WGS-84 points and what is wrong with them; exchanged northing and easting are named as such too."""
-    with np.errstate(all="ignore"):  # absurd numbers overflow on the way; they are named afterwards
-        empty = ((x == 0) | (y == 0)) & np.isfinite(x) & np.isfinite(y)
-        lon, lat = coordinates.to_wgs84(*_finite(x, y), crs)
-        problems = coordinates.check(lon, lat)
-        if crs == "EPSG:4547":
-            odd = np.array([problem is not None for problem in problems])
-            swapped = coordinates.check(*coordinates.to_wgs84(*_finite(y, x), crs))
-            problems[odd & (swapped == None)] = Problem.SWAPPED_AXES  # noqa: E711  # element by element
-    problems[empty] = Problem.ZERO
-    return lon, lat, problems
-
-
-def _finite(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    sound = np.isfinite(x) & np.isfinite(y) & (np.abs(x) < 1e9) & (np.abs(y) < 1e9)
-    return np.where(sound, x, np.nan), np.where(sound, y, np.nan)
+def _converted(
+    x: Floats, y: Floats, known: Mapping[str | None, NDArray[np.int_]]
+) -> tuple[Floats, Floats, list[str | None]]:
+    """WGS-84 points of all rows and what is wrong with each; NaN where no known system is given."""
+    lon, lat = np.full(len(x), np.nan), np.full(len(x), np.nan)
+    names = np.full(len(x), None, dtype=object)
+    for crs, rows in known.items():
+        lon[rows], lat[rows], names[rows] = coordinates.examine(x[rows], y[rows], str(crs))
+    return lon, lat, names.tolist()
 
 
 def _covered(text: str, catalogue: Catalogue) -> Result:
@@ -191,8 +192,4 @@ def _spread(rows: int, given: Sequence[int], results: Sequence[Result]) -> list[
 
 
 def _floats(column: pa.Array) -> Floats:
-    return np.asarray(column.fill_null(float("nan")).to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _null(column: pa.Array) -> NDArray[np.bool_]:
-    return np.asarray(column.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)  # null is NaN
