@@ -1,0 +1,315 @@
+"""One measured run of one contender: throughput of what lies ready, or latency and cost at a steady rate, or idling."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import check
+import data
+import envs
+import job
+import meter
+import numpy as np
+import psutil
+from confluent_kafka import Consumer, Producer, TopicPartition
+from contenders import Contender
+from kafka import Cluster
+
+POLL_S = 0.1
+SETTLED_S = 3.0  # nothing more came out for so long: the end
+SILENT_S = 60.0  # nothing came out for so long: given up
+STOP_S = 10.0
+SETTLE_S, WARM_S, WINDOW_S, TAIL_S = 10, 10, 30, 2  # of a latency run
+Line = dict[str, Any]
+
+
+class Broken(Exception):  # noqa: N818  # what the contender did, not an error of the harness
+    """The contender ended or gave nothing; the text says what it last said."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all runs share."""
+
+    cluster: Cluster
+    broker_pid: int | None
+    data_folder: Path
+    settings: Mapping[str, str]  # asked for on the command line, on top of each contender's own
+    quiet_s: float = 60.0
+
+
+class Started:
+    """A contender's processes, its topics and its folder."""
+
+    def __init__(self, setup: Setup, who: Contender, inputs: list[str], latency: bool) -> None:  # noqa: FBT001
+        self.who, self.run = who, f"r{time.time_ns() // 1_000_000}"
+        self.norm, self.task = f"{self.run}.norm", f"{self.run}.task"
+        self.folder = Path(tempfile.mkdtemp(prefix="gridhub-bench-"))
+        self.first = self.folder / "first"
+        self._cluster = setup.cluster
+        self.own = {**who.environment, **(who.latency if latency else {}), **setup.settings}
+        self._environment = {
+            **os.environ, **self.own, "BENCH_BROKER": setup.cluster.bootstrap, "BENCH_INPUTS": ",".join(inputs),
+            "BENCH_NORM": self.norm, "BENCH_TASK": self.task, "BENCH_GROUP": self.run, "BENCH_FIRST": str(self.first),
+            "BENCH_DATA": str(setup.data_folder), "BENCH_WORKERS": str(who.workers), "PYTHONPATH": _module_path(),
+            "PYTHONUNBUFFERED": "1",
+        }  # fmt: skip
+        setup.cluster.create([self.norm, self.task])
+        for suffix in who.own_topics:
+            compacted = {"cleanup.policy": "compact"} if suffix == ".state" else {}
+            setup.cluster.create([self.run + suffix], **compacted)
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.roots = [self._spawn(number) for number in range(who.workers)]
+
+    def _spawn(self, number: int) -> psutil.Process:
+        state = self.folder / f"state-{number}"
+        state.mkdir()
+        environment = {**self._environment, "BENCH_WORKER": str(number), "BENCH_STATE": str(state)}
+        with (self.folder / f"log-{number}").open("wb") as log:
+            child = subprocess.Popen(
+                self.who.command(), env=environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+            )
+        self.children.append(child)
+        return psutil.Process(child.pid)
+
+    def demand_alive(self) -> None:
+        """Raises Broken when a process of the contender has ended."""
+        if any(child.poll() is not None for child in self.children):
+            raise Broken(self.last_words())
+
+    def last_words(self) -> str:
+        """The end of what its processes said."""
+        logs = sorted(self.folder.glob("log-*"))
+        return "\n".join(log.read_text("utf-8", "replace")[-1500:] for log in logs)
+
+    def end(self) -> None:
+        """End the processes, whatever they do."""
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in self.children:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(STOP_S)
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+    def forget(self) -> None:
+        """Remove its topics and its folder."""
+        self._cluster.forget(self.run)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _module_path() -> str:
+    """The job's modules, and a quick codec where it can be had."""
+    return os.pathsep.join(str(folder) for folder in (Path(__file__).parent, envs.extras()) if folder)
+
+
+@contextmanager
+def started(setup: Setup, who: Contender, inputs: list[str], *, latency: bool = False) -> Iterator[Started]:
+    """The contender at work; ended and cleared away in any case."""
+    running = Started(setup, who, inputs, latency)
+    try:
+        yield running
+    finally:
+        running.end()
+        running.forget()
+
+
+def throughput(setup: Setup, who: Contender, count: int) -> Line:
+    """Let the contender work `count` messages that lie ready, and read everything back."""
+    want = data.kept(setup.data_folder, count)
+    inputs = setup.cluster.preloaded(want.data)
+    busy = meter.wait_quiet(setup.quiet_s)
+    with started(setup, who, inputs) as running:
+        clock = meter.Meter(running.roots, setup.broker_pid)
+        readings, totals = _watch(setup, running, clock, want.norms + want.tasks)
+        start_s = float(running.first.read_text(encoding="ascii"))
+        wall_s = readings[-1].at_s - start_s
+        line: Line = {
+            "events": count, "settings": running.own, "busy_before": busy,
+            "events_per_second": round(count / wall_s), "steady_events_per_second": _steady(readings, totals, count),
+            "seconds": round(wall_s, 2),
+            **meter.used(readings[0], readings[-1], count), "peak_rss_mb": clock.peak_mb(),
+        }  # fmt: skip
+        running.end()
+        return {**line, **read_back(setup, running, count)}
+
+
+def _watch(setup: Setup, running: Started, clock: meter.Meter, want: int) -> tuple[list[meter.Reading], list[int]]:
+    """Clocks and committed records, at the first event and at each growth of the output since."""
+    readings: list[meter.Reading] = []
+    totals: list[int] = []
+    changed_at = time.monotonic()
+    while True:
+        running.demand_alive()
+        if not readings and running.first.exists():
+            readings, totals = [clock.read()], [0]
+            changed_at = time.monotonic()
+        total = sum(setup.cluster.ends([running.norm, running.task]).values())
+        if readings and total != totals[-1]:
+            readings.append(clock.read())
+            totals.append(total)
+            changed_at = time.monotonic()
+        quiet_s = time.monotonic() - changed_at
+        if totals and totals[-1] >= want and quiet_s > SETTLED_S:
+            return readings, totals
+        if quiet_s > SILENT_S:
+            raise Broken(f"gave {totals[-1:]} of {want} records, then nothing: {running.last_words()}")
+        time.sleep(POLL_S)
+
+
+def _steady(readings: list[meter.Reading], totals: list[int], count: int) -> int:
+    """Events/s between a fifth and nine tenths of the output: without start, joining, and the last batch."""
+    shares = np.array(totals) / totals[-1]
+    low, high = int(np.searchsorted(shares, 0.2)), int(np.searchsorted(shares, 0.9))
+    seconds = readings[high].at_s - readings[low].at_s
+    return round((shares[high] - shares[low]) * count / seconds) if seconds > 0 else 0
+
+
+def read_back(setup: Setup, running: Started, count: int) -> Line:
+    """Compare all that came out with the reference, in a process of its own."""
+    script = Path(__file__).with_name("check.py")
+    arguments = [setup.cluster.bootstrap, running.norm, running.task, str(count), str(setup.data_folder)]
+    found = subprocess.run(
+        [sys.executable, str(script), *arguments], env={**os.environ, "PYTHONPATH": _module_path()}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    if not found.stdout.strip():
+        raise RuntimeError(f"the check failed: {found.stderr[-1500:]}")
+    answer: Line = json.loads(found.stdout)
+    return answer
+
+
+def latency(setup: Setup, who: Contender, rate: int) -> Line:
+    """Publish at a steady rate; from just before an event is handed to the producer until its tasks can be read committed."""
+    count = (WARM_S + WINDOW_S + TAIL_S) * rate
+    want = data.kept(setup.data_folder, count)
+    messages = list(data.messages(want.data))
+    inputs = [f"latency-{time.time_ns()}.{name}" for name in job.DEPARTMENTS]
+    setup.cluster.create(inputs)
+    busy = meter.wait_quiet(setup.quiet_s)
+    with started(setup, who, inputs, latency=True) as running, _Reader(setup.cluster.bootstrap, running.task) as reader:
+        clock = meter.Meter(running.roots, setup.broker_pid)
+        time.sleep(SETTLE_S)
+        running.demand_alive()
+        sent_s, readings = _publish(setup.cluster.bootstrap, inputs, messages, rate, clock)
+        _settle(setup, running, want.norms + want.tasks)
+        line: Line = {
+            "events": count, "rate": rate, "settings": running.own, "busy_before": busy,
+            **meter.used(*readings, WINDOW_S * rate), "peak_rss_mb": clock.peak_mb(),
+        }  # fmt: skip
+        running.end()
+        line |= _spread(reader.stop(), sent_s, rate)
+        return {**line, **read_back(setup, running, count)}
+
+
+def _publish(
+    bootstrap: str, inputs: list[str], messages: list[Any], rate: int, clock: meter.Meter
+) -> tuple[Any, list[meter.Reading]]:
+    """Send each message at its time; when each was sent, and the clocks at both ends of the window."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "enable.idempotence": True, "log_level": 2})
+    marks = {WARM_S * rate, (WARM_S + WINDOW_S) * rate}
+    sent_s, readings = np.empty(len(messages)), []
+    start_s = time.time() + 0.1
+    for number, (department, partition, key, value) in enumerate(messages):
+        if number in marks:
+            readings.append(clock.read())
+        while (now := time.time()) < start_s + number / rate:
+            producer.poll(0)
+            time.sleep(max(0.0, min(0.002, start_s + number / rate - now)))
+        sent_s[number] = now
+        producer.produce(inputs[department], value, key, partition=partition)
+    producer.flush()
+    return sent_s, readings
+
+
+def _settle(setup: Setup, running: Started, want: int) -> None:
+    """Wait until everything is out."""
+    deadline = time.monotonic() + SILENT_S
+    while sum(setup.cluster.ends([running.norm, running.task]).values()) < want:
+        running.demand_alive()
+        if time.monotonic() > deadline:
+            raise Broken(f"did not follow: {running.last_words()}")
+        time.sleep(POLL_S)
+    time.sleep(TAIL_S)
+
+
+def _spread(found: list[tuple[float, bytes]], sent_s: Any, rate: int) -> Line:
+    rows = check.table([value for _, value in found], job.HEAD_TASK)
+    row = check._row_of(rows["event_id"])  # noqa: SLF001  # one program in several files
+    took_ms = (np.array([at for at, _ in found]) - sent_s[row]) * 1000
+    took_ms = took_ms[(row >= WARM_S * rate) & (row < (WARM_S + WINDOW_S) * rate)]
+    if not len(took_ms):
+        raise Broken("no task came out of the window")
+    places = dict(zip(("p50_ms", "p90_ms", "p99_ms", "max_ms"), np.percentile(took_ms, [50, 90, 99, 100]), strict=True))
+    return {**{name: round(float(value), 1) for name, value in places.items()}, "latencies": len(took_ms)}
+
+
+class _Reader:
+    """Reads tasks as they become visible, in a thread, and notes when."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap, "group.id": topic, "isolation.level": "read_committed",
+                "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 5,
+            }
+        )  # fmt: skip
+        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(job.PARTITIONS)])
+        self._found: list[tuple[float, bytes]] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> list[tuple[float, bytes]]:
+        """What was read, and when."""
+        if not self._ended.is_set():
+            self._ended.set()
+            self._thread.join()
+            self._consumer.close()
+        return self._found
+
+    def _read(self) -> None:
+        while not self._ended.is_set():
+            messages = self._consumer.consume(1000, 0.005)
+            now = time.time()
+            self._found += [(now, message.value()) for message in messages if message.error() is None]
+
+
+def idle(setup: Setup, who: Contender, seconds: float) -> Line:
+    """What the contender costs when nothing comes."""
+    inputs = [f"idle-{time.time_ns()}.{name}" for name in job.DEPARTMENTS]
+    setup.cluster.create(inputs)
+    with started(setup, who, inputs, latency=True) as running:
+        clock = meter.Meter(running.roots, setup.broker_pid)
+        time.sleep(SETTLE_S)
+        readings = [clock.read()]
+        time.sleep(seconds)
+        readings.append(clock.read())
+        running.demand_alive()
+        cost = meter.used(readings[0], readings[1], 0)
+        kept = ("cpu_percent", "other_cpu_s", "niced_cpu_s", "disturbed")
+        return {
+            "settings": running.own, "seconds": seconds, "peak_rss_mb": clock.peak_mb(), "right": True,
+            **{name: cost[name] for name in kept},
+        }  # fmt: skip
