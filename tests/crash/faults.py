@@ -31,6 +31,7 @@ PARTITIONS = 4
 KEYS = 300
 EVENTS_PER_S = 600
 SESSION_S = 6.0
+START_LIMIT_S = 60.0
 END_LIMIT_S = 90.0  # the longest that the app may take to finish after the last fault
 QUIET_S = 3.0  # how long nothing more may come, once everything is there
 
@@ -81,6 +82,15 @@ class Ring:
             self.workers[name] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         return name
 
+    def joined(self) -> None:
+        """Wait until every worker has lanes: a story about workers begins when there are some."""
+        until = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < until:
+            if all(b"lanes [(" in (self.folder / f"{name}.log").read_bytes() for name in self.workers):
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"no worker has lanes after {START_LIMIT_S} s: {sorted(self.workers)}")
+
     def any(self) -> str:
         """The name of one worker, drawn."""
         return self.random.choice(sorted(self.workers))
@@ -94,6 +104,9 @@ class Ring:
     def remove(self, name: str) -> None:
         """Ask a worker to stop; its exit code is kept, 10 s are its limit."""
         worker = self.workers.pop(name)
+        if worker.poll() is not None:  # it had ended by itself, the broker being away
+            self.died += 1
+            return
         worker.terminate()
         try:
             self.exit_codes[name] = worker.wait(10)
@@ -272,6 +285,7 @@ def run(fault: str, seed: int, events: int, folder: Path) -> dict[str, object]:
         ring.open()
         ring.add()
         ring.add()
+        ring.joined()
         load = threading.Thread(target=ring.produce, daemon=True)
         load.start()
         FAULTS[fault](ring)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,6 +100,7 @@ def make_app(bootstrap: str, data: Path, name: str) -> faust.App:
 
 def main() -> None:
     """Run one worker: bootstrap, data folder, name."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Faust has its own: nothing is under way yet
     app = make_app(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
     Path(sys.argv[2], sys.argv[3]).mkdir(parents=True, exist_ok=True)
     worker = faust.Worker(app, loglevel="info", loop=asyncio.new_event_loop())
