@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gridhub.connectors.warnings.message import Alert
-    from gridhub.connectors.warnings.records import Converted
 
 LINE_BYTES = 65_536
 
@@ -30,8 +29,14 @@ def group() -> None:
 
 def _output(command: Any) -> Any:
     for option in (
-        click.option("--records", is_flag=True, help="Print the department's records, for `gridhub try --department meteorology`."),
-        click.option("--publish", is_flag=True, help="Publish the records on the department's topic (settings: kafka, registry)."),
+        click.option(
+            "--records",
+            is_flag=True,
+            help="Print the department's records, for `gridhub try --department meteorology`.",
+        ),
+        click.option(
+            "--publish", is_flag=True, help="Publish the records on the department's topic (settings: kafka, registry)."
+        ),
     ):
         command = option(command)
     return command
@@ -75,7 +80,10 @@ def _read_file(path: Path) -> list[Alert]:
 
 
 @group.command()
-@click.option("--at", help="When the texts came, as 2026-11-23T16:00:00+08:00; unset: now. What their times leave out is taken from it.")
+@click.option(
+    "--at",
+    help="When the texts came, as 2026-11-23T16:00:00+08:00; unset: now. What their times leave out is taken from it.",
+)
 @_output
 def warning(at: str | None, *, records: bool, publish: bool) -> None:
     """Read Chinese warning texts on stdin, one a line, write their events on stdout.

@@ -42,7 +42,14 @@ def canonical(converted: Converted, department: Department, catalogue: Catalogue
 
 
 def _place(shape: str | None, catalogue: Catalogue, notes: list[str]) -> Event:
-    blank: Event = {"grid_ids": [], "area": None, "method": None, "confidence": 0.0, "place_name": "", "place_problem": None}
+    blank: Event = {
+        "grid_ids": [],
+        "area": None,
+        "method": None,
+        "confidence": 0.0,
+        "place_name": "",
+        "place_problem": None,
+    }
     if shape is None:
         return blank | {"place_problem": Problem.NOT_GIVEN.value}
     result = by_area([shape], catalogue)[0]
@@ -59,7 +66,8 @@ def _place(shape: str | None, catalogue: Catalogue, notes: list[str]) -> Event:
         "area": catalogue.common_area(result.codes),
         "method": result.method,
         "confidence": result.confidence,
-        "place_name": "、".join(catalogue.name(code) for code in result.codes[:3]) + (f"等{len(result.codes)}处" if len(result.codes) > 3 else ""),
+        "place_name": "、".join(catalogue.name(code) for code in result.codes[:3])
+        + (f"等{len(result.codes)}处" if len(result.codes) > 3 else ""),
         "place_problem": None,
     }
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gridhub.connectors.warnings.records import Converted, from_text
+from gridhub.connectors.warnings.records import Converted
 from gridhub.connectors.warnings.text import MOST_CHARACTERS, WarningTextError
+from gridhub.connectors.warnings.text_records import Told, from_text
 from gridhub.connectors.warnings.text_times import BEIJING
 
 if TYPE_CHECKING:
     from gridhub.streams.place.catalogue import Catalogue
+
+Record = dict[str, Any]
 
 _FEED_ID = re.compile(r"(?P<sender>\d{14})_(?P<time>\d{14})")
 
@@ -28,13 +31,32 @@ def moment(words: str | None) -> datetime:
 
 
 def convert_lines(lines: Iterable[bytes], at: datetime, catalogue: Catalogue) -> Iterator[tuple[list[Converted], str]]:
-    """For each line that is not blank its records, or none and a sentence that names the line."""
+    """For each line that is not blank its records, or none and a sentence that names the line.
+
+    A later word on a warning of the same body and hazard that names no place (解除, as a rule) has the places of the
+    line before it.
+    """
+    series: dict[str, list[Record]] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield _line(line, at, catalogue), ""
+                found = _line(line, at, catalogue)
             except (WarningTextError, ValueError) as error:
                 yield [], f"Line {number}: {error}"
+                continue
+            for one in found:
+                _follow(one, series)
+            yield found, ""
+
+
+def _follow(one: Converted, series: dict[str, list[Record]]) -> None:
+    key, record = one.record["series"], one.record
+    if key and record["msgType"] != "Alert" and one.by_issuer and key in series:
+        record["areas"] = series[key]
+        one.notes[:] = [note for note in one.notes if not note.startswith("The text names no area")]
+        one.notes.append("The text names no area: taken from the warning that it speaks of.")
+    if key:
+        series[key] = record["areas"]
 
 
 def _line(line: bytes, at: datetime, catalogue: Catalogue) -> list[Converted]:
@@ -45,7 +67,7 @@ def _line(line: bytes, at: datetime, catalogue: Catalogue) -> list[Converted]:
     except UnicodeDecodeError as error:
         raise WarningTextError("The line is not UTF-8.") from error
     if not words.startswith("{"):
-        return from_text(words, at, catalogue)
+        return from_text(Told(words, at), catalogue)
     try:
         asked = orjson.loads(words)
     except orjson.JSONDecodeError as error:
@@ -57,7 +79,7 @@ def _line(line: bytes, at: datetime, catalogue: Catalogue) -> list[Converted]:
     elif feed:
         at = datetime.strptime(feed["time"], "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
     sender = said["sender"] or (feed["sender"] if feed else "")
-    return from_text(said["text"], at, catalogue, title=said["title"], identifier=said["id"], sender=sender)
+    return from_text(Told(said["text"], at, said["title"], said["id"], sender), catalogue)
 
 
 _NAMES = {"text": ("text", "content"), "title": ("title", "headline"), "id": ("id", "alertid"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from gridhub.connectors.warnings.text_areas import areas_in
-from gridhub.streams.place.answer import Problem
+from gridhub.streams.place.answer import Answer, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,9 @@ def _fewer(points: list[tuple[float, float]], found: Ground) -> list[tuple[float
     while tolerance <= _COARSEST:
         simple = shapely.simplify(line, tolerance, preserve_topology=False)
         if 4 <= shapely.get_num_coordinates(simple) <= MOST_CORNERS:
-            found.note(f"A polygon of {len(points)} corners was simplified; its border moved by at most {tolerance * 111:.2g} km.")
+            found.note(
+                f"A polygon of {len(points)} corners was simplified; its border moved by at most {tolerance * 111:.2g} km."
+            )
             return [(float(lat), float(lon)) for lat, lon in shapely.get_coordinates(simple)]
         tolerance *= 2
     found.note(f"A polygon of {len(points)} corners is too detailed; its outline was taken.")
@@ -169,22 +171,27 @@ def _codes(area: Area, catalogue: Catalogue, found: Ground, *, chinese: bool) ->
         elif system == "unknown":
             found.note(f"The geocode system {name[:60]!r} is not known; its codes are not used.")
         else:
-            _one_code(value, system if system in {"nbs", "mca"} else None, catalogue, known, beyond, found)
-    return list(dict.fromkeys(known)) or list(dict.fromkeys(beyond))
+            answer = catalogue.resolve_codes([value], [system if system in {"nbs", "mca"} else None])[0]
+            known += _ours(answer, catalogue)
+            beyond += [value] if answer.problem is Problem.OUTSIDE_CITY else []
+            if sentence := _wrong(value, answer):
+                found.note(sentence)
+    return list(dict.fromkeys(known or beyond))
 
 
-def _one_code(
-    value: str, system: str | None, catalogue: Catalogue, known: list[str], beyond: list[str], found: Ground
-) -> None:
-    answer = catalogue.resolve_codes([value], [system])[0]
+def _ours(answer: Answer, catalogue: Catalogue) -> list[str]:
     if answer.code:
-        known.append(answer.code)
-    elif answer.problem in {Problem.SEVERAL_PLACES, Problem.WIDER_THAN_CITY}:
-        known.extend(answer.candidates or (catalogue.root,))
-    elif answer.problem is Problem.AMBIGUOUS_CODE:
-        found.note(f"The geocode {value} means {' or '.join(answer.candidates)}: its code system is not named.")
-    elif answer.problem is Problem.OUTSIDE_CITY:
-        beyond.append(value)
-        found.note(f"The geocode {value} is outside the city.")
-    else:
-        found.note(f"The geocode {value[:40]!r} is not known ({answer.problem}).")
+        return [answer.code]
+    wide = answer.problem in {Problem.SEVERAL_PLACES, Problem.WIDER_THAN_CITY}
+    return list(answer.candidates or (catalogue.root,)) if wide else []
+
+
+def _wrong(value: str, answer: Answer) -> str:
+    """Why a code gives no place, in a sentence; empty where it gives one."""
+    if answer.code or answer.problem in {Problem.SEVERAL_PLACES, Problem.WIDER_THAN_CITY}:
+        return ""
+    if answer.problem is Problem.AMBIGUOUS_CODE:
+        return f"The geocode {value} means {' or '.join(answer.candidates)}: its code system is not named."
+    if answer.problem is Problem.OUTSIDE_CITY:
+        return f"The geocode {value} is outside the city."
+    return f"The geocode {value[:40]!r} is not known ({answer.problem})."

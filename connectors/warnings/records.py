@@ -1,29 +1,25 @@
-"""From what a warning says, as CAP or as Chinese text, to the meteorology department's record (WeatherWarning)."""
+"""From CAP alerts to the meteorology department's record (WeatherWarning)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from hashlib import blake2b
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gridhub.connectors.warnings import signals, text
 from gridhub.connectors.warnings.message import Alert, Info
 from gridhub.connectors.warnings.places import Ground, ground
-from gridhub.connectors.warnings.text_areas import areas_in, jurisdiction
-from gridhub.connectors.warnings.text_times import BEIJING
 
 if TYPE_CHECKING:
     from gridhub.connectors.warnings.signals import Level, Signal
-    from gridhub.connectors.warnings.text import WarningText
     from gridhub.streams.place.catalogue import Catalogue
 
 Record = dict[str, Any]
 
 _STATION_CODE = 14
-_MOST_WORDS = 3_500
-_MOST_TITLE = 300
+MOST_WORDS = 3_500
+MOST_TITLE = 300
 _NOT_PUBLISHED = ("Ack", "Error")
 
 
@@ -35,6 +31,7 @@ class Converted:
     said: Record
     notes: list[str] = field(default_factory=list)
     publish: bool = True
+    by_issuer: bool = False  # the area is only that of the issuing body
 
 
 def from_alerts(alerts: Sequence[Alert], catalogue: Catalogue, earlier: Sequence[Alert] = ()) -> list[Converted]:
@@ -82,18 +79,17 @@ def _of_info(alert: Alert, number: int, group: list[Info], catalogue: Catalogue)
     info = group[0]
     notes = list(alert.notes)
     chinese = alert.version == "12379" or _rank(info.language) == 0
-    signal, level = _hazard(alert, info, notes)
     place = ground(info.areas, catalogue, chinese=chinese)
     if not place.areas and not any(area.polygons or area.circles or area.geocodes for area in info.areas):
         _by_sender(alert, place, catalogue)
-    record = _record(alert, number, _kind(alert, group, notes), signal, level, place)
+    record = _record(alert, number, _kind(alert, group, notes), _hazard(alert, info, notes), place)
     record |= {
-        "senderName": info.sender_name[:_MOST_TITLE],
-        "headline": (info.headline or info.event)[:_MOST_TITLE],
-        "description": info.description[:_MOST_WORDS],
-        "defence": info.instruction[:_MOST_WORDS],
-        "onset": _iso(info.onset),
-        "expires": _iso(info.expires),
+        "senderName": info.sender_name[:MOST_TITLE],
+        "headline": _words(info.headline or info.event, MOST_TITLE),
+        "description": _words(info.description, MOST_WORDS),
+        "defence": _words(info.instruction, MOST_WORDS),
+        "onset": iso(info.onset),
+        "expires": iso(info.expires),
         "language": info.language,
     }
     if info.expires and info.expires < (info.onset or alert.sent):
@@ -115,32 +111,32 @@ def _without_info(alert: Alert, number: int, ended: Converted | None, catalogue:
         signal, level = found[0] if found else (signal, level)
         notes.append("The message has no info: what it is about, and where, stands in the messages that it references.")
         _by_sender(alert, place, catalogue)
-    record = _record(alert, number, _kind(alert, [], notes), signal, level, place)
-    record["headline"] = (alert.note or f"CAP {alert.kind} {alert.identifier}")[:_MOST_TITLE]
+    record = _record(alert, number, _kind(alert, [], notes), (signal, level), place)
+    record["headline"] = (alert.note or f"CAP {alert.kind} {alert.identifier}")[:MOST_TITLE]
     if ended is not None:
         record |= {"signal": ended.record["signal"], "references": [ended.record["identifier"]]}
-        record["headline"] = alert.note[:_MOST_TITLE] or f"{alert.kind}: {ended.record['headline']}"[:_MOST_TITLE]
+        record["headline"] = alert.note[:MOST_TITLE] or f"{alert.kind}: {ended.record['headline']}"[:MOST_TITLE]
     return Converted(record, _said(alert), notes + place.notes, alert.kind not in _NOT_PUBLISHED)
 
 
-def _record(alert: Alert, number: int, kind: str, signal: Signal, level: Level, place: Ground) -> Record:
+def _record(alert: Alert, number: int, kind: str, hazard: tuple[Signal, Level], place: Ground) -> Record:
     """A WeatherWarning; of several events of one alert, the second's id ends in #2, and so do its references."""
     mark = f"#{number}" if number > 1 else ""
     own = alert.identifier
     references = [reference.identifier for reference in alert.references]
     if own in references:  # some senders keep one identifier for all messages about a matter
         references = [name for name in references if name != own] + [own]
-        own = f"{own},{_iso(alert.sent)}"
+        own = f"{own},{iso(alert.sent)}"
     references = [f"{name}{mark}" for name in dict.fromkeys(references)]
     return {
         "identifier": f"{own}{mark}",
-        "sender": alert.sender[:_MOST_TITLE],
+        "sender": alert.sender[:MOST_TITLE],
         "senderName": "",
-        "sent": _iso(alert.sent),
+        "sent": iso(alert.sent),
         "status": alert.status,
         "msgType": kind,
         "firstIdentifier": references[0] if references else None,
-        "signal": signal_record(signal, level),
+        "signal": signal_record(*hazard),
         "headline": "",
         "description": "",
         "defence": "",
@@ -151,6 +147,7 @@ def _record(alert: Alert, number: int, kind: str, signal: Signal, level: Level, 
         "onset": None,
         "language": "zh-CN",
         "signature": alert.signature,
+        "series": None,
     }
 
 
@@ -183,10 +180,12 @@ def _hazard(alert: Alert, info: Info, notes: list[str]) -> tuple[Signal, Level]:
     foreign = next((found for name in names if (found := signals.of_foreign(name.replace("_", " ")))), None)
     if by_code or foreign:
         return by_code or foreign or signals.by_name()[signals.EMERGENCY], level
-    if signals.FEED_OTHER and national.startswith("11B"):
+    if national.startswith("11B"):
         notes.append(f"The event code {national} is not known.")
         return signals.Signal(national, signals.FEED_OTHER, national, ""), level
-    notes.append(f"The event {info.event[:60]!r} is none of the hazards that have a category: taken as another emergency.")
+    notes.append(
+        f"The event {info.event[:60]!r} is none of the hazards that have a category: taken as another emergency."
+    )
     return signals.Signal(info.event[:100], signals.FEED_EMERGENCY, "", "emergency_warning"), level
 
 
@@ -205,7 +204,7 @@ def _said(alert: Alert) -> Record:
         "version": alert.version,
         "identifier": alert.identifier,
         "sender": alert.sender,
-        "sent": _iso(alert.sent),
+        "sent": iso(alert.sent),
         "status": alert.status,
         "msg_type": alert.kind,
         "scope": alert.scope,
@@ -228,69 +227,11 @@ def _said_info(info: Info, languages: list[str]) -> Record:
     }
 
 
-def _iso(moment: datetime | None) -> str | None:
+def _words(said: str, most: int) -> str:
+    """In one line: XML is indented for its own readers."""
+    return " ".join(said.split())[:most]
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A moment as ISO 8601 text."""
     return None if moment is None else moment.isoformat()
-
-
-# Chinese texts
-
-
-def from_text(
-    words: str, at: datetime, catalogue: Catalogue, *, title: str = "", identifier: str = "", sender: str = ""
-) -> list[Converted]:
-    """The records of the warnings that a Chinese text announces; WarningTextError when it announces none for certain.
-
-    `at`: when it came; `identifier` and `sender` where the feed gives them, else the identifier is a digest of the text.
-    """
-    found = text.read_warning(words, at, title)
-    base = identifier or f"text-{blake2b(f'{title}{words}'.encode(), digest_size=8).hexdigest()}"
-    return [_of_text(one, words, title, at, catalogue, base, sender, number) for number, one in enumerate(found, 1)]
-
-
-def _of_text(  # noqa: PLR0913  # each is one independent fact about the text
-    one: WarningText, words: str, title: str, at: datetime, catalogue: Catalogue, base: str, sender: str, number: int
-) -> Converted:
-    named = areas_in(words or title, one.issuer, catalogue)
-    notes = [f"Not understood: {phrase}." for phrase in one.unknown]
-    if not named.codes:
-        notes.append(f"No area: {named.unread}.")
-    kind = "Cancel" if one.action == "cancel" else "Update" if one.action in text.UPDATES else "Alert"
-    issued = one.issued or at
-    home = jurisdiction(one.issuer, catalogue) or ""
-    codes = [{"areaDesc": "", "codes": list(named.codes), "polygon": None, "circle": None}] if named.codes else []
-    record = {
-        "identifier": base if number == 1 else f"{base}#{number}",
-        "sender": sender or home,
-        "senderName": one.issuer,
-        "sent": issued.astimezone(BEIJING).isoformat(),
-        "status": one.status,
-        "msgType": kind,
-        "firstIdentifier": None,
-        "signal": signal_record(one.signal, one.level),
-        "headline": (title or _heading(one, words))[:_MOST_TITLE],
-        "description": words[:_MOST_WORDS] if title or kind != "Cancel" else "",
-        "defence": "",
-        "expires": _iso(one.valid.end),
-        "station": None,
-        "areas": codes,
-        "references": [],
-        "onset": _iso(one.valid.begin),
-        "language": "zh-CN",
-        "signature": None,
-    }
-    said = {
-        "hazard": one.signal.name, "level": one.level.name, "action": one.action, "issuer": one.issuer,
-        "before": one.before.name if one.before else None, "issued": _iso(one.issued), "elsewhere": list(named.elsewhere),
-    }  # fmt: skip
-    return Converted(record, said, notes)
-
-
-def _heading(one: WarningText, words: str) -> str:
-    verbs = {"issue": "发布", "continue": "继续发布", "upgrade": "升级发布", "downgrade": "降级发布", "change": "变更发布",
-             "update": "更新发布", "confirm": "确认发布", "cancel": "解除"}  # fmt: skip
-    return f"{one.issuer or words[:0]}{verbs[one.action]}{one.signal.name}{one.level.name}预警信号"
-
-
-def utc(moment: datetime) -> datetime:
-    """The same moment in UTC."""
-    return moment.astimezone(timezone.utc)  # noqa: UP017  # the name says what it does

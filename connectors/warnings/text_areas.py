@@ -10,27 +10,65 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gridhub.streams.place.catalogue import Catalogue
 
-_PROVINCES = (
-    "北京市 天津市 上海市 重庆市 河北省 山西省 辽宁省 吉林省 黑龙江省 江苏省 浙江省 安徽省 福建省 江西省 山东省 河南省 湖南省 广东省 海南省 "
-    "四川省 贵州省 云南省 陕西省 甘肃省 青海省 台湾省 内蒙古自治区 广西壮族自治区 西藏自治区 宁夏回族自治区 新疆维吾尔自治区 香港 澳门"
-).split()
+_PROVINCES = [
+    "北京市",
+    "天津市",
+    "上海市",
+    "重庆市",
+    "河北省",
+    "山西省",
+    "辽宁省",
+    "吉林省",
+    "黑龙江省",
+    "江苏省",
+    "浙江省",
+    "安徽省",
+    "福建省",
+    "江西省",
+    "山东省",
+    "河南省",
+    "湖南省",
+    "广东省",
+    "海南省",
+    "四川省",
+    "贵州省",
+    "云南省",
+    "陕西省",
+    "甘肃省",
+    "青海省",
+    "台湾省",
+    "内蒙古自治区",
+    "广西壮族自治区",
+    "西藏自治区",
+    "宁夏回族自治区",
+    "新疆维吾尔自治区",
+    "香港",
+    "澳门",
+]
 _OTHER_PLACE = re.compile(
-    "|".join(_PROVINCES) + r"|(?!我市|全市|本市|该市|县市|大部)[\u4e00-\u9fff]{2,6}?(?:市|自治州|地区|盟)(?!区|场|民|政|级|气象|内|大部|部分)"
+    "|".join(_PROVINCES)
+    + r"|(?!我市|全市|本市|该市|县市|大部)[\u4e00-\u9fff]{2,6}?(?:市|自治州|地区|盟)(?!区|场|民|政|级|气象|内|大部|部分)"
 )
 _OWN_PLACE = re.compile(r"(?:我|全|本|该|辖)(?:市|县|区)(?!域)")
 _EXCEPT = re.compile(r"(?:除|不含|不包括)[^,。;]{1,30}?(?:外|以外|之外|)(?=[,。;将的]|$|外)")
-_LIST_END = re.compile(r"等(?:地|地区|乡镇|镇|街道|乡|镇街|处|县市区|区|县|[一二三四五六七八九十\d]+个?(?:乡镇|镇|街道|区|县市区|地))?")
+_LIST_END = re.compile(
+    r"等(?:地|地区|乡镇|镇|街道|乡|镇街|处|县市区|区|县|[一二三四五六七八九十\d]+个?(?:乡镇|镇|街道|区|县市区|地))?"
+)
 _NATIONAL = re.compile(r"中央气象台|国家|中国气象局|应急管理部|水利部|自然资源部")
 _PROVINCIAL = re.compile(r"湖北省|武汉中心气象台|省气象台|省气象局")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedAreas:
-    """`codes`: our places that the text names. `elsewhere`: places that are not ours. `unread`: why there is no code."""
+    """`codes`: our places that the text names. `elsewhere`: places that are not ours. `unread`: why there is no code.
+
+    `by_issuer`: the text names no place, the codes are where the issuing body speaks for.
+    """
 
     codes: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     unread: str = ""
+    by_issuer: bool = False
 
 
 def jurisdiction(issuer: str, catalogue: Catalogue) -> str | None:
@@ -71,13 +109,17 @@ def areas_in(text: str, issuer: str, catalogue: Catalogue) -> NamedAreas:
         out = _named(excepted[0], catalogue)
         return _without(named or ([home] if home else []), out, excepted[0], catalogue)
     named = _named(words, catalogue)
-    elsewhere = tuple(dict.fromkeys(match[0] for match in _OTHER_PLACE.finditer(words) if "黄石" not in match[0] and "大冶" not in match[0]))
+    elsewhere = tuple(
+        dict.fromkeys(
+            match[0] for match in _OTHER_PLACE.finditer(words) if "黄石" not in match[0] and "大冶" not in match[0]
+        )
+    )
     if named and home:
         named = [code for code in named if _inside(code, home)] or named
     if named:
         return NamedAreas(_outermost(named), elsewhere)
     if home and not (elsewhere and not _OWN_PLACE.search(words)):
-        return NamedAreas((home,), elsewhere)
+        return NamedAreas((home,), elsewhere, by_issuer=not _OWN_PLACE.search(words))
     if re.search(r"黄石市?(?!港|大道|路)", words) and not home:
         return NamedAreas((catalogue.root,), elsewhere)
     return NamedAreas((), elsewhere, "the text names no place of this city")
@@ -119,7 +161,7 @@ def _without(codes: list[str], out: list[str], words: str, catalogue: Catalogue)
     parts: list[str] = []
     for code in codes:
         inside = [gone for gone in out if gone != code and _inside(gone, code)]
-        parts += [part for part in catalogue.children(code)] if inside else [code]
+        parts += list(catalogue.children(code)) if inside else [code]
     kept = [code for code in parts if not any(_inside(code, gone) for gone in out)]
     return NamedAreas(tuple(dict.fromkeys(kept)))
 

@@ -19,11 +19,16 @@ _HOUR = r"(?P<{0}part>凌晨|早晨|上午|中午|下午|傍晚|晚上|夜间)?(
 _POINT = _DATE + _HOUR + r"(?:\d{{1,2}}秒)?"
 _ISSUED = re.compile(_POINT.format("a"))
 _SPAN = re.compile(
-    r"(?:(?P<now>当前|目前|现在|即日|即时)起?|" + _POINT.format("a") + r"|" + r"(?P<bare>\d{1,2})(?=[至到~—-]+\d{1,2}时))"
+    r"(?:(?P<now>当前|目前|现在|即日|即时)起?|"
+    + _POINT.format("a")
+    + r"|"
+    + r"(?P<bare>\d{1,2})(?=[至到~—-]+\d{1,2}时))"
     r"(?:起)?(?:至|到|~|-|—)+" + _POINT.format("b")
 )
 _UNTIL = re.compile(r"(?:持续|延续|维持|有效期)?(?:至|到)" + _POINT.format("b"))
-_HOURS = re.compile(r"(?:未来|今后|接下来)的?(?:(?P<low>\d{1,3})[~至到—-])?(?P<n>\d{1,3}|[半一二两三四五六七八九十]{1,3})个?(?P<u>小时|天|日)")
+_HOURS = re.compile(
+    r"(?:未来|今后|接下来)的?(?:(?P<low>\d{1,3})[~至到—-])?(?P<n>\d{1,3}|[半一二两三四五六七八九十]{1,3})个?(?P<u>小时|天|日)"
+)
 _WITHIN = re.compile(r"(?<!过去)(?<!\d)(?P<n>\d{1,3})个?小时(?:之内|以内|内)")
 _PARTS = re.compile(
     r"(?:(?P<d>\d{1,2})日|(?P<w>今天|今日|明天|明日|后天|今|明)?)"
@@ -56,13 +61,13 @@ def issued_at(text: str, at: datetime) -> datetime | None:
 
 def validity(text: str, issued: datetime) -> Validity:
     """When the warning holds, from the body of its text."""
-    for match in _SPAN.finditer(text):
-        if match["bare"]:
-            begin = _on_day(issued, 0, int(match["bare"]), 0)
+    for span in _SPAN.finditer(text):
+        if span["bare"]:
+            begin = _on_day(issued, 0, int(span["bare"]), 0)
         else:
-            begin = issued if match["now"] else _point(match, "a", issued, None)
-        end = _point(match, "b", issued, begin)
-        return Validity(begin, end) if begin <= end else Validity(unread=match[0])
+            begin = issued if span["now"] else _point(span, "a", issued, None)
+        end = _point(span, "b", issued, begin)
+        return Validity(begin, end) if begin <= end else Validity(unread=span[0])
     if match := _HOURS.search(text) or _WITHIN.search(text):
         hours = _count(match["n"]) * (24 if match.groupdict().get("u") in {"天", "日"} else 1)
         if 0 < hours <= _MOST_HOURS:
@@ -88,7 +93,11 @@ def _by_parts(text: str, issued: datetime) -> Validity:
         day = _on_day(issued, _WORD_DAYS[last["w"]], 0, 0)
     elif len(found) > 1 and (found[0]["w"] or found[0]["d"]):  # 今天下午到夜里: the same day
         first = found[0]
-        day = _dated(None, None, int(first["d"]), issued, issued) if first["d"] else _on_day(issued, _WORD_DAYS[first["w"]], 0, 0)
+        day = (
+            _dated(None, None, int(first["d"]), issued, issued)
+            if first["d"]
+            else _on_day(issued, _WORD_DAYS[first["w"]], 0, 0)
+        )
     else:
         return Validity(unread=words)
     end = day.replace(hour=0, minute=0, second=0) + timedelta(hours=_PART_ENDS[last["p"]])

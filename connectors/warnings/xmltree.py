@@ -27,9 +27,45 @@ _DROPPED = frozenset({"derefUri"})
 """Elements whose text is not kept: an embedded resource is hundreds of kB that nobody here reads."""
 _DECLARED = re.compile(rb"""^<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z][\w.:-]{0,39})["']""")
 _CODECS = frozenset(
-    "ascii utf-8 utf-8-sig utf-16 utf-16-le utf-16-be utf-32 gb18030 big5 big5hkscs shift_jis euc_jp euc_kr koi8-r"
-    " iso8859-1 iso8859-2 iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-10 iso8859-13"
-    " iso8859-14 iso8859-15 iso8859-16 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258".split()
+    [
+        "ascii",
+        "utf-8",
+        "utf-8-sig",
+        "utf-16",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32",
+        "gb18030",
+        "big5",
+        "big5hkscs",
+        "shift_jis",
+        "euc_jp",
+        "euc_kr",
+        "koi8-r",
+        "iso8859-1",
+        "iso8859-2",
+        "iso8859-3",
+        "iso8859-4",
+        "iso8859-5",
+        "iso8859-6",
+        "iso8859-7",
+        "iso8859-8",
+        "iso8859-9",
+        "iso8859-10",
+        "iso8859-13",
+        "iso8859-14",
+        "iso8859-15",
+        "iso8859-16",
+        "cp1250",
+        "cp1251",
+        "cp1252",
+        "cp1253",
+        "cp1254",
+        "cp1255",
+        "cp1256",
+        "cp1257",
+        "cp1258",
+    ]
 )
 
 
@@ -80,7 +116,9 @@ def read_xml(data: bytes) -> Node:
                 raise XmlError(f"One tag or comment is longer than {MOST_TOKEN} bytes.")
         root: Node = parser.close()
     except DefusedXmlException as error:
-        raise XmlError("The message has a document type declaration (DOCTYPE); those, and entities, are not read.") from error
+        raise XmlError(
+            "The message has a document type declaration (DOCTYPE); those, and entities, are not read."
+        ) from error
     except ParseError as error:
         raise XmlError(f"The message is not well-formed XML: {error}.") from error
     return root
@@ -100,7 +138,11 @@ def _chunks(data: bytes) -> Iterator[str]:
 
 
 def _encoding(data: bytes) -> str:
-    for mark, name in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
         if data.startswith(mark):
             return name
     if data[:4] in (b"<\0?\0", b"\0<\0?"):

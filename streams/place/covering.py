@@ -69,7 +69,7 @@ class Covering:
             overlap = shapely.area(shapely.intersection(shapely.intersection(area, around), grids[partly]))
             large = (overlap >= _SHARE_OF_GRID * shapely.area(grids[partly])) | (overlap >= _SHARE_OF_AREA * area.area)
             kept[partly[~large]] = False
-        return [self._codes[place.start + number] for number in np.flatnonzero(kept)]
+        return [self._codes[place.start + int(number)] for number in np.flatnonzero(kept)]
 
 
 def _level(codes: Sequence[str], span: Callable[[str], slice]) -> list[_Place]:
