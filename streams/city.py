@@ -72,7 +72,7 @@ def load(folder: Path | None = None) -> City:
             departments,
             categories,
             Admissions.load(place("admissions.yaml"), departments.by_code, categories),
-            Matching.load(place("matching.yaml"), list(categories)),
+            Matching.load(place("matching.yaml"), categories),
             Routing.load(place("routing.yaml"), categories),
             Catalogue.load(place("grids")),
             further,

@@ -6,7 +6,7 @@ whose tasks are held back until the parent ends. A category that may cost lives 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Severities = Annotated[list[Annotated[int, Field(ge=1, le=4)]], Field(min_length=1, max_length=4)]
 Names = Annotated[list[str], Field(min_length=1)]
 EVERY_SEVERITY = (1, 2, 3, 4)
+_LEVELS = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
+_BY_DIGITS = {digits: level for level, digits in _LEVELS.items()}
 
 
 class _Part(BaseModel):
@@ -25,10 +27,11 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """What makes an event a parent: its category, and a subject key of each of these kinds."""
+    """What makes an event a parent: its category, a subject key of each of these kinds, and a place so wide."""
 
     category: Names
     keys: list[str] = []
+    level: Annotated[list[Literal["city", "district", "street", "community", "grid"]], Field(min_length=1)] = [*_LEVELS]
 
 
 class Target(_Part):
@@ -55,10 +58,14 @@ class ParentRule(_Part):
     lasts_s: int = Field(gt=0, le=604_800)
     inhibit: Inhibit | None = None
 
-    def takes(self, category: str, keys: list[str]) -> bool:
-        """Whether an event of this category with these subject keys is such a parent."""
+    def takes(self, category: str, keys: list[str], codes: list[str]) -> bool:
+        """Whether an event of this category with these subject keys at these places is such a parent."""
         kinds = {key.partition(":")[0] for key in keys}
-        return category in self.source.category and kinds.issuperset(self.source.keys)
+        return (
+            category in self.source.category
+            and kinds.issuperset(self.source.keys)
+            and any(_level(code) in self.source.level for code in codes)
+        )
 
     def holds(self, source_severity: int, category: str, severity: int) -> bool:
         """Whether the tasks of such a child are held back under a parent of this severity."""
@@ -108,6 +115,11 @@ class Parents(_Part):
             for name in held:
                 if name in categories and categories[name].life_safety:
                     yield f"parents: {rule.name}: {name} may cost lives, its tasks are never held back"
+
+
+def _level(code: str) -> str | None:
+    """The level of a canonical code; the city's six digits end in 00."""
+    return _BY_DIGITS.get(4 if len(code) == 6 and code.endswith("00") else len(code))
 
 
 NO_PARENTS = Parents(most_areas=1, most_held=0, most_lasts_s=1, rules=[])

@@ -68,7 +68,7 @@ def _facts(file: Path | None) -> OutboundFacts:
     categories, settings = Categories.load(), load()
     return OutboundFacts(
         categories=categories,
-        matching=Matching.load(None, list(categories)),
+        matching=Matching.load(None, categories),
         routing=_routing(file, categories),
         catalogue=Catalogue.load(),
         retention_ms=int(settings.duplicate_retention_h * 60 * MINUTE_MS),

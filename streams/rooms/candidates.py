@@ -26,8 +26,13 @@ _ID, _CATEGORY, _FIRST_AT, _LAST_AT, _LAT, _EXACT, _KEYS = (
 )
 
 
-def best(me: Matter, key: bytes, recall: Recall) -> tuple[Entry | None, dict[str, float]]:
-    """The candidate with the highest score, and its parts; the one touched longest ago where two are equal."""
+def best(
+    me: Matter, key: bytes, recall: Recall, leading: frozenset[str] = frozenset()
+) -> tuple[Entry | None, dict[str, float]]:
+    """The candidate with the highest score, and its parts; the one touched longest ago where two are equal.
+
+    An incident that is `leading` (a parent) counts only where a key is shared: what happens below it is its child.
+    """
     chosen: Entry | None = None
     parts: dict[str, float] = {}
     rules = recall.facts.matching
@@ -35,6 +40,8 @@ def best(me: Matter, key: bytes, recall: Recall) -> tuple[Entry | None, dict[str
         other = Matter(*entry)
         reach = recall.reach(me.category, other.category)
         if matter.gate(me, other, reach, rules):
+            continue
+        if entry[_ID] in leading and not matter.shared_key(me, other, rules):
             continue
         found = matter.score(me, other, reach, rules)
         if chosen is None or found["total"] > parts["total"]:

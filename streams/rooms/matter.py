@@ -81,6 +81,11 @@ def score(event: Matter, other: Matter, reach: Reach, matching: Matching) -> dic
     return {name: round(part, 4) for name, (_, part) in parts.items()} | {"total": round(total, 4)}
 
 
+def shared_key(event: Matter, other: Matter, matching: Matching) -> bool:
+    """Whether the two name the same subject."""
+    return _keys(event.keys, other.keys, matching)[0]
+
+
 def gap_ms(event: Matter, other: Matter) -> int:
     """Time between two spans; 0 when they overlap."""
     return max(0, other.first_at - event.last_at, event.first_at - other.last_at)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MOST_ENTRIES = 50
 _STREET_DIGITS = 9
 _ENDS_AT = 8
+_NONE: frozenset[str] = frozenset()
 
 
 class Parent(NamedTuple):
@@ -111,6 +112,14 @@ def stays_held(incident: Row, event: Row, recall: Recall) -> bool:
     )
 
 
+def leading(event: Row, recall: Recall) -> frozenset[str]:
+    """Ids of the parents in the event's area, which it can be a child of but not the same as; none for a parent."""
+    entries = recall.ledger.get(parents_key(event["area"]))
+    if not entries or parent_rule(event, recall) is not None:
+        return _NONE
+    return frozenset(entry[0] for entry in entries)
+
+
 # an event is a parent
 
 
@@ -119,7 +128,9 @@ def parent_rule(event: Row, recall: Recall) -> ParentRule | None:
     if event["planned"]:
         return None
     rules = recall.kind(event["category"]).parent_rules
-    return next((rule for rule in rules if rule.takes(event["category"], event["subject_keys"])), None)
+    return next(
+        (rule for rule in rules if rule.takes(event["category"], event["subject_keys"], event["grid_ids"])), None
+    )
 
 
 def told(incident: Row, event: Row, rule: ParentRule, recall: Recall) -> tuple[Row, list[Row], dict[str, float]]:

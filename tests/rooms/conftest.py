@@ -13,6 +13,7 @@ from gridhub.streams.categories import Categories
 from gridhub.streams.matching import Matching
 from gridhub.streams.memory import MemoryState
 from gridhub.streams.records import LOCATED, table
+from gridhub.streams.road import settle
 from gridhub.streams.rooms.deduplicate import deduplicate
 from gridhub.streams.rooms.dispatch import dispatch
 from gridhub.streams.rooms.outbound import STATUS, Deduplicated, Dispatched, OutboundFacts, Tracked
@@ -57,7 +58,7 @@ class SmallCity:
 CATEGORIES = Categories.load()
 FACTS = OutboundFacts(
     categories=CATEGORIES,
-    matching=Matching.load(None, list(CATEGORIES)),
+    matching=Matching.load(None, CATEGORIES),
     routing=Routing.load(None, CATEGORIES),
     catalogue=SmallCity(),
     retention_ms=72 * HOUR_MS,
@@ -93,6 +94,7 @@ class World:
     now: int = NOW
     tasks: dict[str, Row] = field(default_factory=dict)
     incidents: dict[str, Row] = field(default_factory=dict)
+    notices: list[Row] = field(default_factory=list)
     _reports: int = 0
 
     def take(self, *rows: Row) -> tuple[Deduplicated, Dispatched]:
@@ -123,6 +125,18 @@ class World:
         named = {"kind": "command", "incident_id": incident_id, "sender": "command"}
         return self.step("", "cancel", "operator") | named | changes
 
+    def order(self, kind: str, incident_id: str, **changes: Any) -> Row:
+        """A Command row: confirm, reject, split or merge."""
+        return self.cancel(incident_id, stage=kind, event="", other_incident_id="") | changes
+
+    def settle(self) -> list[Tracked]:
+        """What parents have told other areas since, taken there."""
+        notices, self.notices = self.notices, []
+        done = settle(notices, self.facts, self.now, self.state)
+        for tracked in done:
+            self._publish(tracked)
+        return done
+
     def finish(self, task_id: str) -> None:
         """One task from dispatched to closed, handled by one person and checked by another."""
         for stage in ("accepted", "handling", "reported"):
@@ -136,6 +150,10 @@ class World:
 
     def _keep(self, result: Dispatched | Tracked) -> None:
         self.state.apply(result.changes)
+        self.notices += result.notices
+        self._publish(result)
+
+    def _publish(self, result: Dispatched | Tracked) -> None:
         self.tasks.update({row["task_id"]: row for row in result.tasks.to_pylist()})
         self.incidents.update({row["incident_id"]: row for row in result.incidents.to_pylist()})
 
