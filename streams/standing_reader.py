@@ -30,7 +30,7 @@ class StandingReader(threading.Thread):
         """`listen` is called in this thread whenever the city changed or something was refused."""
         super().__init__(name="standing", daemon=True)
         self.standing, self.listen, self.now_ms = standing, listen, now_ms
-        self._bootstrap = bootstrap.split(",")
+        self._servers = bootstrap.split(",")
         self._stopping = threading.Event()
         self._consumer: Any = None
         self._read: dict[TopicPartition, int] = {}  # where to go on after trouble
@@ -75,7 +75,7 @@ class StandingReader(threading.Thread):
     def _opened(self) -> Any:
         if self._consumer is None:
             consumer = KafkaConsumer(
-                bootstrap_servers=self._bootstrap,
+                bootstrap_servers=self._servers,
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
