@@ -15,9 +15,15 @@ DEMO := $(if $(EVENTS),--events $(EVENTS)) $(if $(WORKERS),--workers $(WORKERS))
 # `make crash FAULT=kill SEEDS=3` becomes `python bench/crash/matrix.py kill --seeds 3`.
 CRASH := $(FAULT) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(EVENTS),--events $(EVENTS))
 
+# `make bench ONLY=gridhub,kafka-streams MINUTES=2` becomes `python bench/engine/run.py --only gridhub,kafka-streams --minutes 2`.
+BENCH := $(if $(ONLY),--only $(ONLY)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(REPEATS),--repeats $(REPEATS)) \
+	$(if $(MODES),--modes $(MODES)) $(if $(RATES),--rates $(RATES)) $(if $(EVENTS),--events $(EVENTS)) \
+	$(if $(filter-out 0 no false,$(QUICK)),--quick) $(if $(filter-out 0 no false,$(ANEW)),--anew) \
+	$(foreach pair,$(SET),--set $(pair))
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo crash test test-fast lint types format docs lock wheel clean tools
+.PHONY: help install dev demo bench bench-parts bench-report crash quality test test-fast lint types format docs lock wheel clean tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +37,22 @@ demo: install ## run the whole hub here: EVENTS= WORKERS= KILLS= BROKER_RESTARTS
 
 crash: install ## break the hub in every way and count what is lost: FAULT=all SEEDS=3 SEED= EVENTS=3000
 	@$(BIN)/python bench/crash/matrix.py $(strip $(CRASH))
+
+quality: install ## measure places, warnings and merges, one JSON line a measure: DATA= folder with further real files
+	@$(BIN)/gridhub quality $(if $(DATA),--data $(DATA))
+
+bench: install ## the engine and its peers at one job: ONLY= MINUTES=2 REPEATS=3 MODES= RATES= EVENTS= SET= QUICK=1 ANEW=1
+	@$(BIN)/python bench/engine/run.py $(strip $(BENCH))
+
+bench-parts: install ## cost per room, of locating, of remembering and restoring; take-over after kill -9
+	@$(BIN)/python bench/rooms.py
+	@$(BIN)/python bench/engine/grids.py
+	@$(BIN)/python bench/engine/state_scale.py
+	@$(BIN)/python bench/engine/restore.py
+	@$(BIN)/python bench/crash/takeover.py
+
+bench-report: install ## table and plot in docs/performance.md from what `make bench` has measured
+	@$(BIN)/python bench/engine/report.py
 
 test: dev tools lint types ## run every test, a real Kafka included, fast ones first
 	$(BIN)/pytest -n 2 --dist loadgroup --durations=12

@@ -110,7 +110,7 @@ class Check:
 
     def _rows(self, ids: pa.ChunkedArray, kind: str) -> tuple[Any, Any]:
         """The message that each record tells of, and whether such a record is to come of it."""
-        row = _row_of(ids)
+        row = row_of(ids)
         opener = self.want.opener
         known = (row >= 0) & (row < len(opener))
         row = np.where(known, row, 0)
@@ -187,7 +187,7 @@ def _equal(found: Any, wanted: Any) -> Any:
     return _numbers(pc.fill_null(pc.equal(found, wanted), False))
 
 
-def _row_of(ids: Any) -> Any:
+def row_of(ids: Any) -> Any:
     """The number in the last twelve characters of each id; NO_ROW where there is none."""
     tails = pc.utf8_slice_codeunits(ids, -12).combine_chunks()
     text = np.array(tails.to_pylist(), "S12").view(np.uint8).reshape(-1, 12)

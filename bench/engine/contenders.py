@@ -11,7 +11,7 @@ import envs
 ENGINE = Path(__file__).parent
 ALO, EOS = "at-least-once", "exactly-once"
 LOST = "at-least-once, state lost on restart"
-FAST, MIDDLE, SLOW, SLOWEST = 60_000, 12_000, 5_000, 1_300
+FAST, MIDDLE, SLOW, SLOWEST, ROAD = 60_000, 12_000, 5_000, 1_300, 500
 EAGER = {"BENCH_COMMIT_S": "0.02", "BENCH_LINGER_MS": "0"}
 
 
@@ -34,6 +34,7 @@ class Contender:
     own_topics: tuple[str, ...] = ()  # made by the harness: `.state` compacted
     rates: tuple[int, ...] = (500, 5000)  # those it can follow
     kept_out: str | None = None  # why it does not run unless named
+    road: bool = False  # the hub's whole road on the simulator's events, in a town of its own
 
     @property
     def environment(self) -> dict[str, str]:
@@ -89,6 +90,13 @@ ALL = (
         "faust", ALO, _python(envs.ours, _FAUST, "worker", "--loglevel", "warn", "--without-web"), SLOWEST,
         latency=EAGER, state="RocksDB, changelog", rates=(500,), own_topics=("-by-grid",),
     ),
+    *(
+        Contender(
+            f"gridhub-road-{workers}", EOS, list, ROAD, workers, state="RocksDB, changelog", rates=(500,), road=True
+        )
+        for workers in (1, 2)
+    ),
+    Contender("python-loop-road", LOST, list, ROAD, state="none", rates=(500,), road=True),
 )  # fmt: skip
 
 

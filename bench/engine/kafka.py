@@ -38,8 +38,8 @@ def broker(folder: Path) -> Iterator[Broker]:
 class Cluster:
     """What the bench does with its broker."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
+    def __init__(self, bootstrap: str, partitions: int = job.PARTITIONS) -> None:
+        self.bootstrap, self._partitions = bootstrap, partitions
         self.admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": QUIET})
         self._loaded: dict[int, list[str]] = {}
 
@@ -81,7 +81,7 @@ class Cluster:
 
     def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """The offset after the last committed record of each partition; marks of transactions count."""
-        places = {TopicPartition(t, p): OffsetSpec.latest() for t in topics for p in range(job.PARTITIONS)}
+        places = {TopicPartition(t, p): OffsetSpec.latest() for t in topics for p in range(self._partitions)}
         for _ in range(RETRIES):
             answers = self.admin.list_offsets(places, isolation_level=IsolationLevel.READ_COMMITTED)
             try:

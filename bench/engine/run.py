@@ -25,6 +25,7 @@ import contenders
 import envs
 import job
 import psutil
+import road
 import runs
 import summary
 from contenders import Contender
@@ -132,9 +133,10 @@ def _line(setup: runs.Setup, task: Task, settings: dict[str, str]) -> Line:
     if (why := envs.reason(who.command)) is not None:
         return {**about, "skipped": why}
     _say(f"{task.mode}: {who.name}, {task.size:,}, run {task.number + 1}")
-    do: dict[str, Callable[..., Line]] = {"throughput": runs.throughput, "latency": runs.latency, "idle": runs.idle}
+    place = road if who.road else runs
+    do: Callable[[runs.Setup, Contender, float], Line] = getattr(place, task.mode)
     try:
-        return {**about, **do[task.mode](setup, who, task.size), "machine": _machine()}
+        return {**about, **do(setup, who, task.size), "machine": _machine()}
     except runs.Broken as error:
         return {**about, "right": False, "error": str(error)[-3000:], "size": task.size}
 

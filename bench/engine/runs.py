@@ -141,7 +141,7 @@ def throughput(setup: Setup, who: Contender, count: int) -> Line:
         wall_s = readings[-1].at_s - start_s
         line: Line = {
             "events": count, "settings": running.own, "busy_before": busy,
-            "events_per_second": round(count / wall_s), "steady_events_per_second": _steady(readings, totals, count),
+            "events_per_second": round(count / wall_s), "steady_events_per_second": steady(readings, totals, count),
             "seconds": round(wall_s, 2),
             **meter.used(readings[0], readings[-1], count), "peak_rss_mb": clock.peak_mb(),
         }  # fmt: skip
@@ -172,7 +172,7 @@ def _watch(setup: Setup, running: Started, clock: meter.Meter, want: int) -> tup
         time.sleep(POLL_S)
 
 
-def _steady(readings: list[meter.Reading], totals: list[int], count: int) -> int:
+def steady(readings: list[meter.Reading], totals: list[int], count: int) -> int:
     """Events/s between a fifth and nine tenths of the output: without start, joining, and the last batch."""
     shares = np.array(totals) / totals[-1]
     low, high = int(np.searchsorted(shares, 0.2)), int(np.searchsorted(shares, 0.9))
@@ -202,7 +202,7 @@ def latency(setup: Setup, who: Contender, rate: int) -> Line:
     inputs = [f"latency-{time.time_ns()}.{name}" for name in job.DEPARTMENTS]
     setup.cluster.create(inputs)
     busy = meter.wait_quiet(setup.quiet_s)
-    with started(setup, who, inputs, latency=True) as running, _Reader(setup.cluster.bootstrap, running.task) as reader:
+    with started(setup, who, inputs, latency=True) as running, Reader(setup.cluster.bootstrap, running.task) as reader:
         clock = meter.Meter(running.roots, setup.broker_pid)
         time.sleep(SETTLE_S)
         running.demand_alive()
@@ -249,27 +249,32 @@ def _settle(setup: Setup, running: Started, want: int) -> None:
 
 
 def _spread(found: list[tuple[float, bytes]], sent_s: Any, rate: int) -> Line:
-    rows = check.table([value for _, value in found], job.HEAD_TASK)
-    row = check._row_of(rows["event_id"])  # noqa: SLF001  # one program in several files
+    if not found:
+        raise Broken("no task came out")
+    row = check.row_of(check.table([value for _, value in found], job.HEAD_TASK)["event_id"])
     took_ms = (np.array([at for at, _ in found]) - sent_s[row]) * 1000
-    took_ms = took_ms[(row >= WARM_S * rate) & (row < (WARM_S + WINDOW_S) * rate)]
+    return spread_ms(took_ms[(row >= WARM_S * rate) & (row < (WARM_S + WINDOW_S) * rate)])
+
+
+def spread_ms(took_ms: Any) -> Line:
+    """How latencies lie."""
     if not len(took_ms):
         raise Broken("no task came out of the window")
-    places = dict(zip(("p50_ms", "p90_ms", "p99_ms", "max_ms"), np.percentile(took_ms, [50, 90, 99, 100]), strict=True))
-    return {**{name: round(float(value), 1) for name, value in places.items()}, "latencies": len(took_ms)}
+    places = zip(("p50_ms", "p90_ms", "p99_ms", "max_ms"), np.percentile(took_ms, [50, 90, 99, 100]), strict=True)
+    return {**{name: round(float(value), 1) for name, value in places}, "latencies": len(took_ms)}
 
 
-class _Reader:
+class Reader:
     """Reads tasks as they become visible, in a thread, and notes when."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, partitions: int = job.PARTITIONS) -> None:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap, "group.id": topic, "isolation.level": "read_committed",
                 "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 5,
             }
         )  # fmt: skip
-        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(job.PARTITIONS)])
+        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
         self._found: list[tuple[float, bytes]] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
