@@ -24,6 +24,7 @@ COMMANDS = {
     "department": ("gridhub.connectors.sources.cli:group", "List departments, check a department's files."),
     "sinks": ("gridhub.connectors.sinks.cli:group", "Carry tasks to other systems: webhooks and mail."),
     "route": ("gridhub.streams.routing_cli:route", "Try the routing tree."),
+    "quality": ("gridhub.connectors.quality.cli:quality", "Measure how good places, warnings and merges are."),
     "settings": ("gridhub.streams.run_cli:settings_table", "Show every setting and its value."),
 }
 

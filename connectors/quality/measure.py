@@ -49,8 +49,8 @@ def share(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else 1.0
 
 
-def confusion(title: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """A table of (truth, answer) pairs: rows are the truth, columns what was answered."""
+def confusion(title: str, pairs: Iterable[tuple[str, str]], legend: str = "rows: truth, columns: answer") -> str:
+    """A table of how often each pair occurs: its first is the row, its second the column."""
     counts = Counter(pairs)
     rows = sorted({truth for truth, _ in counts})
     columns = sorted({answer for _, answer in counts})
@@ -62,7 +62,7 @@ def confusion(title: str, pairs: Iterable[tuple[str, str]]) -> str:
         + "".join(str(counts[row, name] or "·").rjust(size) for name, size in zip(columns, sizes, strict=True))
         for row in rows
     ]
-    return "\n".join([f"{title} (rows: truth, columns: answer)", head, *body])
+    return "\n".join([f"{title} ({legend})", head, *body])
 
 
 def examples(title: str, wrong: list[str]) -> str:

@@ -153,7 +153,7 @@ class AddressLocator:
 
     def _stray(self, reader: Reader, reading: Reading, kind: int) -> Hit | None:
         """The one street or community inside what was read that stands alone further on."""
-        found = {}
+        found: dict[tuple[str, ...], Hit] = {}
         for hit in reader.hits.all(kind, reading.at):
             inside = [code for code in hit.name.codes if reader.inside(code, reading)]
             if inside and self._may_begin(reader, hit):

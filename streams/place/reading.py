@@ -166,8 +166,9 @@ class Reader:
         if not hit or self.hits.at(reading.at, STREET | COMMUNITY):
             return None
         after = self.skip(hit.end)
-        below = self.hits.at(after, STREET | STREET_SHORT)
-        if (below and below.name.codes[0].startswith(hit.name.codes[0])) or _COUNTY_TOWN.match(self.text, after):
+        below = self.hits.at(after, STREET | STREET_SHORT | COMMUNITY)
+        own = below and any(code.startswith(hit.name.codes[0]) for code in below.name.codes)
+        if own or _COUNTY_TOWN.match(self.text, after):
             return hit
         if not reading.context:
             return None
