@@ -108,8 +108,7 @@ class GridShelf:
             if packed is not None:
                 del self.manifests[key]
                 self._apply(key, manifest, packed)
-        wanted = {manifest.sha256.encode() for manifest in self.manifests.values()}
-        self.parts = {key: part for key, part in self.parts.items() if key.split(b"/")[1] in wanted}
+                self._let_go(manifest.sha256)
         told, self.told = self.told, []
         catalogue = city.catalogue
         if self.changed:
@@ -117,6 +116,12 @@ class GridShelf:
             catalogue = self.start.catalogue.with_versions(self._needed(now_ms), now_ms)
         current = catalogue.at(now_ms)
         return (city if current is city.catalogue else replace(city, catalogue=current)), told
+
+    def _let_go(self, sha256: str) -> None:
+        """Forget the parts of an archive that no manifest waits for any more."""
+        if all(manifest.sha256 != sha256 for manifest in self.manifests.values()):
+            lead = f"part/{sha256}/".encode()
+            self.parts = {key: part for key, part in self.parts.items() if not key.startswith(lead)}
 
     def _take_part(self, key: bytes, value: bytes | None) -> None:
         if value is None:

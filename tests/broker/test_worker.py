@@ -11,17 +11,20 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from gridhub import schemas
+from gridhub import config, schemas
 from gridhub.connectors.broker import Broker, free_port
 from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Decoded
 from gridhub.schemas.registry import connect, load_codec
 from gridhub.streams import journal, topics
+from gridhub.streams.place.catalogue import Catalogue
+from gridhub.streams.place.coordinates import to_gcj02
 from gridhub.streams.transport.murmur2 import partitions
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
@@ -399,3 +402,61 @@ def test_a_deleted_state_folder_changes_nothing(hub):
     assert [row["outcome"] for row in hub.decided(event_id)][1:] == ["duplicate"]
     for name, chain in chains(hub.records("hub.journal")).items():
         assert journal.breaks(chain) == [], name
+
+
+FIRST, SECOND = "420205003001001", "420205003001002"
+HOUR_MS = 3_600_000
+
+
+def at_grid(code, occurred_ms):
+    """An outage at a point of a grid, known by nothing else; its id and the record."""
+    event_id, record = outage()
+    place = Catalogue.load().place(code)
+    record["header"]["sendTime"] = record["event"]["occurTime"] = occurred_ms
+    record["equipment"] = dict.fromkeys(record["equipment"], "")
+    lon, lat = to_gcj02([place.lon], [place.lat])
+    record["position"] = {"x": float(lon[0]), "y": float(lat[0]), "coordType": "GCJ02"}
+    return event_id, record
+
+
+def grids_of(hub, event_id):
+    """Where hub.located says that an event is, and by which version of the grids."""
+    (row,) = [row for row in hub.records("hub.located") if row["event_id"] == event_id]
+    return row["grid_ids"], row["catalogue"]
+
+
+def test_a_change_of_boundaries_counts_without_a_restart(hub, tmp_path):
+    """Two grids exchange their codes while a worker runs: what occurred before stays, what occurs after moves."""
+    folder = shutil.copytree(Path(config.__path__[0]) / "grids", tmp_path / "grids")
+    path = folder / "grids.geojson"
+    path.write_text(path.read_text().replace(FIRST, "#").replace(SECOND, FIRST).replace("#", SECOND))
+    now_ms = time.time_ns() // 1_000_000
+    since = datetime.fromtimestamp(now_ms / 1000 - 3600, UTC).isoformat(timespec="seconds")
+    words = ["--actor", "tests", "--reason", "exchange", "--valid-from", since]
+    with hub.worker() as process:
+        first, record = at_grid(FIRST, now_ms)
+        hub.tell("power", record)
+        hub.settled()
+        done = subprocess.run(
+            [GRIDHUB, "grids", "load", str(folder), *words], env=hub.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        manifest = json.loads(done.stdout)
+        hub.until(lambda: '"applied":true' in hub.log().read_text())
+        before, record = at_grid(FIRST, now_ms - 2 * HOUR_MS)
+        hub.tell("power", record)
+        after, record = at_grid(FIRST, now_ms)
+        hub.tell("power", record)
+        hub.settled()
+        assert process.poll() is None
+    version = Catalogue.load().version
+    assert grids_of(hub, first) == ([FIRST], version)
+    assert grids_of(hub, before) == ([FIRST], version)
+    assert grids_of(hub, after) == ([SECOND], manifest["version"])
+    listed = subprocess.run([GRIDHUB, "grids", "versions"], env=hub.env, capture_output=True, text=True, check=True)
+    assert [json.loads(line)["reason"] for line in listed.stdout.splitlines()] == ["exchange"]
+    with hub.worker("w2"):
+        again, record = at_grid(FIRST, now_ms)
+        hub.tell("power", record)
+        hub.settled()
+    assert grids_of(hub, again) == ([SECOND], manifest["version"])

@@ -84,14 +84,16 @@ def test_a_version_of_the_future_waits_for_its_day(other, city):
     assert standing.city.rules["grids"] == read_source(other).version
 
 
-def test_parts_and_manifest_come_in_any_order(other, city):
-    """A version is put in force when the last of its messages is there, and not before."""
+@pytest.mark.parametrize("order", [1, -1])
+def test_parts_and_manifest_come_in_any_order(other, city, order):
+    """A version is put in force when the last of its messages is there, and not before; then its parts are let go."""
     standing = Standing(city)
-    messages = published(other)
+    messages = published(other)[::order]
     assert len(messages) > 1
-    for message in reversed(messages[1:]):
+    for message in messages[:-1]:
         assert settled(standing, [message], NOW_MS) == []
-    assert settled(standing, messages[:1], NOW_MS)[0].applied
+    assert settled(standing, messages[-1:], NOW_MS)[0].applied
+    assert standing.shelves[GRIDS].parts == {}
 
 
 def test_going_back_is_one_more_version(other, city, small_grids):
