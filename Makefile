@@ -13,7 +13,8 @@ DEMO := $(if $(EVENTS),--events $(EVENTS)) $(if $(WORKERS),--workers $(WORKERS))
 	$(if $(CHURN),$(if $(filter 0 no false,$(CHURN)),--no-churn,--churn))
 
 # `make crash FAULT=kill SEEDS=3` becomes `python bench/crash/matrix.py kill --seeds 3`.
-CRASH := $(FAULT) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(EVENTS),--events $(EVENTS))
+CRASH := $(FAULT) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(EVENTS),--events $(EVENTS)) \
+	$(if $(SPAN),--span $(SPAN)) $(if $(SABOTAGE),--sabotage $(SABOTAGE))
 
 # `make bench ONLY=gridhub,kafka-streams MINUTES=2` becomes `python bench/engine/run.py --only gridhub,kafka-streams --minutes 2`.
 BENCH := $(if $(ONLY),--only $(ONLY)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(REPEATS),--repeats $(REPEATS)) \
@@ -35,7 +36,7 @@ dev: $(VENV)/.dev ## the same with the tools that tests, linters and types need
 demo: install ## run the whole hub here: EVENTS= WORKERS= KILLS= BROKER_RESTARTS= CHURN=0|1 SEED= RATE= SCENARIO=
 	@$(BIN)/gridhub demo $(strip $(DEMO))
 
-crash: install ## break the hub in every way and count what is lost: FAULT=all SEEDS=3 SEED= EVENTS=3000
+crash: install ## break the hub in every way and count what is lost: FAULT=all SEEDS=3 SEED= EVENTS=3000 SPAN=40 SABOTAGE=
 	@$(BIN)/python bench/crash/matrix.py $(strip $(CRASH))
 
 quality: install ## measure places, warnings and merges, one JSON line a measure: DATA= folder with further real files

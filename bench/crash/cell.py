@@ -81,6 +81,7 @@ def _line(cell: Cell, report: Report, seconds: float, recovered_s: float | None)
         "recovered_s": recovered_s,
         "hands": len(cell.hands),
         "planned_hands": cell.planned_hands,
+        **({"sabotage": cell.sabotage} if cell.sabotage else {}),
     }
 
 
@@ -104,13 +105,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--events", type=int, default=3000)
     parser.add_argument("--span", type=float, default=40.0, help="seconds over which the events are published")
+    parser.add_argument("--sabotage", help="a bug of inject/injected.py in every worker")
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder for everything that is written")
     chosen = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _as_interrupt)
     shutil.rmtree(chosen.folder, ignore_errors=True)
     chosen.folder.mkdir(parents=True)
-    make = partial(Cell, chosen.fault, chosen.seed, chosen.events, chosen.span, chosen.folder.absolute())
+    folder = chosen.folder.absolute()
+    make = partial(Cell, chosen.fault, chosen.seed, chosen.events, chosen.span, folder, chosen.sabotage)
     return _tell(make)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import garbage
+import poison
 from alone import alone
 
 from gridhub.connectors.simulator.message import Message
@@ -25,6 +25,7 @@ SESSION_S = 6.0  # Kafka's own least
 STATE_DISK_MB = 200
 STATE_LIMIT_MB = 128  # below this the transport stops a worker
 STOP_LIMIT_S = 60.0
+LAST_JOIN = 0.7  # of the events; whoever comes later would leave after them
 HASTY = 0.6  # how often a worker is started again before its disk has space
 FAKETIME = "faketime/libfaketimeMT.so.1"
 Messages = Callable[[Iterator[Message], Any, Any], Iterator[Message]]
@@ -37,7 +38,9 @@ class Fault:
     story: Callable[[Cell], None]
     kafka: Literal["one", "linked", "replicated"] = "one"
     prepare: Callable[[Cell], None] | None = None
-    environment: Callable[[Cell, int], dict[str, str]] | None = None
+    environment: Callable[[Cell, int | None], dict[str, str]] | None = (
+        None  # of each worker, by its number; None: it joined later
+    )
     messages: Messages | None = None
     more: float = 1.0
     missing: Callable[[], str | None] = lambda: None
@@ -58,12 +61,9 @@ def pause(cell: Cell) -> None:
     for share in (cell.draw.uniform(0.1, 0.3), cell.draw.uniform(0.4, 0.6)):
         cell.in_full_work(share)
         part = cell.any()
-        assert part.pid is not None
-        cell.say(f"{part.name} is frozen")
-        os.kill(part.pid, signal.SIGSTOP)
+        cell.freeze(part)
         cell.rest(SESSION_S + 1, SESSION_S + 7)
-        os.kill(part.pid, signal.SIGCONT)
-        cell.say(f"{part.name} wakes")
+        cell.wake(part)
         cell.rest(0, 3)
 
 
@@ -108,13 +108,15 @@ def rebalance_in_restore(cell: Cell) -> None:
 
 
 def join_leave(cell: Cell) -> None:
-    """Two more workers for a while; then any two of the four leave."""
-    for least in (0.1, 0.3):
-        cell.at(cell.draw.uniform(least, least + 0.15))
-        cell.join()
-    for least in (0.55, 0.7):
-        cell.at(cell.draw.uniform(least, least + 0.15))
-        cell.leave(cell.any())
+    """Two more workers come, and any two of the four go, again and again while events come (SPAN=600: ten minutes)."""
+    while cell.published < LAST_JOIN:
+        for _ in range(2):
+            cell.rest(1, 6)
+            cell.join()
+        cell.rest(2, 8)
+        for _ in range(2):
+            cell.leave(cell.any())
+            cell.rest(0, 4)
 
 
 def small_disk(cell: Cell) -> None:
@@ -164,7 +166,7 @@ def _await_end(cell: Cell, part: Any) -> None:
         cell.wrong(f"{part.name} stopped on a full disk with {part.exit_code} and without its sentence: {words}")
 
 
-def own_clock(cell: Cell, number: int) -> dict[str, str]:
+def own_clock(cell: Cell, number: int | None) -> dict[str, str]:
     """The first worker's clock is told by a file."""
     if number != 0:
         return {}
@@ -266,8 +268,33 @@ def three_nodes(cell: Cell) -> None:
         cell.say(f"node {number} is back")
 
 
+def keep_copies(_cell: Cell, _number: int | None) -> dict[str, str]:
+    """Every lane's state is kept warm by another worker."""
+    return {"GRIDHUB_STANDBY": "1"}
+
+
+def warm_takeover(cell: Cell) -> None:
+    """Lanes go to whoever followed them: workers are killed and frozen in turns, and come back with what they have."""
+    for number, share in enumerate(sorted(cell.draw.uniform(0.1, 0.75) for _ in range(4))):
+        cell.in_full_work(share)
+        part = cell.any()
+        if number % 2:
+            cell.freeze(part)
+            cell.rest(SESSION_S + 1, SESSION_S + 4)
+            cell.wake(part)
+        else:
+            cell.kill(part)
+            cell.rest(0, SESSION_S + 3)
+            cell.revive(part)
+
+
+def with_poison(_cell: Cell, _number: int | None) -> dict[str, str]:
+    """Workers with a bug in both roads."""
+    return {"GRIDHUB_CRASH_INJECT": "poison"}
+
+
 def only_garbage(cell: Cell) -> None:
-    """Nothing else happens: what is no event lies between the events, from the first to the last."""
+    """Nothing else happens: what is no event, or breaks our rules, lies between the events, from the first to the last."""
     cell.at(1.0)
 
 
@@ -284,4 +311,6 @@ FAULTS: dict[str, Fault] = {
     "cut-link": Fault(cut_link, kafka="linked"),
     "three-nodes": Fault(three_nodes, kafka="replicated"),
     "garbage": Fault(only_garbage, messages=garbage.among, more=2.0),
+    "poison": Fault(only_garbage, messages=poison.among, environment=with_poison, more=1.25),
+    "warm-takeover": Fault(warm_takeover, environment=keep_copies),
 }

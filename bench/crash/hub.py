@@ -37,6 +37,8 @@ LOOK_S = 0.05
 PILE_S = 3.0
 MOMENT_S = (0.05, 0.8)
 BATCH_EVENTS = 5  # many transactions, so that a stroke falls into some
+INJECT, INJECTED = "GRIDHUB_CRASH_INJECT", Path(__file__).with_name("inject")
+PYTHONPATH = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
 LIMITS = {"GRIDHUB_SESSION_TIMEOUT_S": str(SESSION_S), "GRIDHUB_BATCH_EVENTS": str(BATCH_EVENTS)}
 
 
@@ -49,6 +51,7 @@ class Cell:
     events: int
     span_s: float
     folder: Path
+    sabotage: str | None = None  # of inject/injected.py: what the check must see
     town: Town = field(init=False)
     cluster: Cluster | None = field(init=False, default=None)
     codec: Codec = field(init=False)
@@ -120,8 +123,10 @@ class Cell:
         """Wait until every lane of both stages is open; TimeoutError after START_S."""
         deadline = time.monotonic() + START_S
         while sum(part.last_words(1000).count("lane opened") for part in self.town.workers) < self._lanes:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the workers did not open {self._lanes} lanes within {START_S:.0f} s")
+            ended = [part for part in self.town.workers if not part.running]
+            if ended or time.monotonic() > deadline:
+                words = "".join(f"\n{part.name}: {part.last_words(5)}" for part in ended)
+                raise TimeoutError(f"the workers did not open {self._lanes} lanes within {START_S:.0f} s{words}")
             time.sleep(LOOK_S * 4)
 
     @property
@@ -132,12 +137,20 @@ class Cell:
         """One more worker; the first ones get their cable, or the clock, that the fault has prepared for them."""
         links = self.cluster.links if self.cluster else []
         kafka = {"GRIDHUB_KAFKA": f"127.0.0.1:{links[number].port}"} if links and number is not None else {}
-        special = self.fault.environment(self, number) if self.fault.environment and number is not None else {}
+        special = self._special(number)
         self.town.worker_environment = {**LIMITS, **kafka, **special}
         with self._lock:
             part = self.town.add_worker()
         self.say(f"{part.name} joins")
         return part
+
+    def _special(self, number: int | None) -> dict[str, str]:
+        """What the fault, and a sabotage, put into the environment of a worker: the first ones have a number."""
+        found = dict(self.fault.environment(self, number)) if self.fault.environment else {}
+        names = [name for name in (found.get(INJECT), self.sabotage) if name]
+        if names:
+            found |= {INJECT: ",".join(names), "PYTHONPATH": os.pathsep.join([str(INJECTED), *PYTHONPATH])}
+        return found
 
     def leave(self, part: Part) -> None:
         """A worker is asked to stop; one that does not do so in time, or not with code 0, needed a hand."""
@@ -152,6 +165,18 @@ class Cell:
     def any(self) -> Part:
         """One running worker, drawn."""
         return self.draw.choice([part for part in self.town.workers if part.running])
+
+    def freeze(self, part: Part) -> None:
+        """SIGSTOP: it holds its connections and its locks and does nothing, until `wake`."""
+        assert part.pid is not None
+        self.say(f"{part.name} is frozen")
+        os.kill(part.pid, signal.SIGSTOP)
+
+    def wake(self, part: Part) -> None:
+        """SIGCONT."""
+        assert part.pid is not None
+        os.kill(part.pid, signal.SIGCONT)
+        self.say(f"{part.name} wakes")
 
     def kill(self, part: Part) -> None:
         """Kill -9; it stays away until `revive`."""

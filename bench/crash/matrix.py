@@ -3,6 +3,8 @@
     python bench/crash/matrix.py                     every fault, seeds 1 to 3
     python bench/crash/matrix.py kill pause --seeds 5 --events 5000
     python bench/crash/matrix.py cut-link --seed 2 --keep
+    python bench/crash/matrix.py join-leave --seed 1 --span 600 --events 45000
+    python bench/crash/matrix.py kill pause --seed 1 --sabotage offsets-first
 
 One JSON object per run on stdout, messages on stderr. Exit code 0: every run was good; 1: one was not, or hung; 2: wrong
 use. Runs follow each other. Each is a process with processes and mounts of its own where the system allows that (Linux
@@ -64,7 +66,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="run each fault with this seed only")
     parser.add_argument("--events", type=int, default=3000, help="events of the simulated city in each run")
     parser.add_argument("--span", type=float, default=40.0, help="seconds over which the events are published")
-    parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds after which a run counts as hung")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds beyond the span after which a run hangs")
+    parser.add_argument(
+        "--sabotage", help="put this bug into every worker: a run that ends well is a hole in the check"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the logs also of good runs")
     chosen = parser.parse_args()
     everything = not chosen.faults or chosen.faults == ["all"]
@@ -90,10 +95,11 @@ def _cell(name: str, seed: int, chosen: argparse.Namespace) -> Line:
     folder = Path(tempfile.mkdtemp(prefix=f"gridhub-crash-{name}-{seed}-"))
     command = [sys.executable, str(CELL), name, "--seed", str(seed), "--folder", str(folder / "run")]
     command += ["--events", str(chosen.events), "--span", str(chosen.span)]
+    command += ["--sabotage", chosen.sabotage] if chosen.sabotage else []
     cell = subprocess.Popen([*alone(), *command], stdout=subprocess.PIPE, start_new_session=True)
     line: Line = {}
     try:
-        line = _answer(cell, {"fault": name, "seed": seed, "events": chosen.events}, chosen.limit)
+        line = _answer(cell, {"fault": name, "seed": seed, "events": chosen.events}, chosen.limit + chosen.span)
         return line
     finally:
         _on_interrupt(signal.SIG_IGN)  # a second Ctrl-C must not leave anything behind
