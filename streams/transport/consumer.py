@@ -15,11 +15,15 @@ from faust.types import TP, ConsumerMessage
 
 from gridhub.streams.transport.batch import Batch, cut
 from gridhub.streams.transport.lane import Lane
+from gridhub.streams.transport.pace import Pace
 from gridhub.streams.transport.plan import Plan
 from gridhub.streams.transport.standby import Standby
 from gridhub.streams.transport.thread import ConsumerThread
 
-FETCH_TIMEOUT_S = 0.25
+FETCH_TIMEOUT_S = 1.0  # it is woken when a lane opens, has room again, or is taken from us
+
+
+FEW = 256  # records of one fetch, of all lanes together: so few that the next fetch may gather a little more
 
 
 class _NoOffsets(defaultdict[TP, Any]):
@@ -45,6 +49,8 @@ class Consumer(driver.Consumer):
         self.lanes: dict[tuple[str, int], Lane] = {}
         self._fetching = asyncio.Lock()
         self._room = asyncio.Event()
+        self._rest_until = 0.0
+        self.pace = Pace(self.plan.options.transactions_per_s)
         self._ending = False
         self._read_offset = _NoOffsets()
 
@@ -56,6 +62,7 @@ class Consumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let running transactions end, then let all lanes go; who gets them next decides about their states."""
         self.stop_flow()
+        self._thread.wake()
         patience_s = min(self.plan.options.session_timeout_s, self.plan.options.transaction_timeout_s) / 2
         await asyncio.gather(*(lane.stop(patience_s, keep_store=True) for lane in self.lanes.values()))
         await super().on_partitions_revoked(revoked)
@@ -119,22 +126,36 @@ class Consumer(driver.Consumer):
                 async with asyncio.timeout(FETCH_TIMEOUT_S):
                     await self._room.wait()
             return
+        await asyncio.sleep(self._rest_until - time.monotonic())
         async with self._fetching:
             epochs = {key: lane.epoch for key, lane in self.lanes.items()}
             records = await self._getmany(active_partitions=hungry, timeout=min(timeout, FETCH_TIMEOUT_S))
             self._find_jumps()
+        if 0 < sum(map(len, records.values())) < FEW:
+            self._rest_until = time.monotonic() + self.plan.options.gather_ms / 1000
         for key, parts in self._group(records).items():
             for piece in cut(parts, self.plan.options.batch_bytes, self.plan.options.batch_events):
                 if (lane := self.lanes.get(key)) is None:
                     continue
                 batch = Batch(lane, epochs.get(key, -1), piece.parts, lane.fetched, piece.size)
                 lane.count(batch)
-                if self.flow_active and not self.should_stop:
+                if self.flow_active and not self.should_stop and not lane.join(batch):
                     yield self._message(batch)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Faust's loop, without the four tasks that it makes and ends for each message."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                async for _, message in self.getmany(FETCH_TIMEOUT_S):
+                    await self.callback(message)
+        except (*self.consumer_stopped_errors, asyncio.CancelledError):
+            if not self.transport.app.should_stop:
+                raise
 
     def _hungry(self) -> list[Lane]:
         """The lanes to fetch for; when all together hold too much, only those that would stand still."""
-        full = sum(lane.held_bytes for lane in self.lanes.values()) >= self.plan.options.memory_bytes
+        held_bytes = sum(lane.held_bytes for lane in self.lanes.values() if lane.open)
+        full = held_bytes >= self.plan.options.memory_bytes
         return [lane for lane in self.lanes.values() if lane.hungry and not (full and lane.held_bytes)]
 
     def lane_has_room(self) -> None:

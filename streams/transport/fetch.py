@@ -10,17 +10,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
 from aiokafka.errors import CorruptRecordException
 from faust.types import TP
 
-from gridhub.streams.transport.records import Records, join
+from gridhub.streams.transport.records import Records, join, run
 
 
-async def fetch(
-    fetcher: Any, tps: Collection[TP], timeout_s: float, limit: int, woken: Callable[[], bool]
+class Waits(NamedTuple):
+    """How long the broker may keep a fetch that finds nothing, ms."""
+
+    busy: int  # while a partition is left out of the fetch, and would wait for its end
+    calm: int  # while every partition is in it: the first record ends it
+
+
+async def fetch(  # noqa: PLR0913  # what to read, how much, how long
+    fetcher: Any, tps: Collection[TP], timeout_s: float, limit: int, waits: Waits, woken: Callable[[], bool]
 ) -> dict[TP, Records]:
     """What was fetched of these partitions, about `limit` records of each; waits for the first, or until it is woken.
 
@@ -32,6 +39,7 @@ async def fetch(
         if fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001  # as in its fetched_records
             await fetcher._subscriptions.wait_for_assignment()  # noqa: SLF001
         found = drain(fetcher, tps, limit)
+        fetcher._fetch_max_wait_ms = waits.calm if _is_calm(fetcher, tps) else waits.busy  # noqa: SLF001
         left_s = until - time.monotonic()
         if found or left_s <= 0 or woken():
             return found
@@ -43,6 +51,13 @@ async def fetch(
             news.result()  # an error of the group comes this way
         else:
             news.cancel()
+
+
+def _is_calm(fetcher: Any, tps: Collection[TP]) -> bool:
+    """Whether the next fetch asks for every partition: nothing is buffered, and nobody is without room for more."""
+    subscription = fetcher._subscriptions.subscription  # noqa: SLF001
+    assignment = subscription.assignment if subscription is not None else None
+    return assignment is not None and not fetcher._records and all(tp in tps for tp in assignment.tps)  # noqa: SLF001
 
 
 def wake(fetcher: Any) -> None:
@@ -122,7 +137,7 @@ def _columns(batch: Any, tp: TP, start: int) -> Records:
         tp,
         [row.key for row in rows],
         [row.value for row in rows],
-        [row.offset for row in rows],
+        run([row.offset for row in rows]),
         [row.timestamp for row in rows],
         headers,
         rows[-1].timestamp_type if rows else 0,

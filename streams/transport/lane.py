@@ -193,6 +193,13 @@ class Lane:
         self._queue.append((batch, work))
         self._ready.set()
 
+    def join(self, batch: Batch) -> bool:
+        """Put a batch behind one that waits, to get the same work, and say so; the agent need not be asked again."""
+        if not self._queue or batch.epoch != self.epoch or batch.number != self._taken:
+            return False
+        self.take(batch, self._queue[-1][1])
+        return True
+
     def go_astray(self, why: str) -> None:
         """Something is missing between what was committed and what comes: open anew, the committed offsets decide."""
         self.log.warning("lane lost its place, opening it anew", why=why)
@@ -209,6 +216,9 @@ class Lane:
             if self._astray:
                 await self._open(wait_s=0.0)
             while self._queue:
+                await self.consumer.pace.turn()
+                if not self._queue:
+                    break  # we lost our place while we waited
                 batch, work = self._next()
                 self._idle.clear()
                 try:

@@ -13,8 +13,10 @@ from faust.types import TP
 from gridhub.streams.transport.batch import Output, Outputs
 from gridhub.streams.transport.columns import Column, fill, place
 from gridhub.streams.transport.plan import Options
+from gridhub.streams.transport.sender import LaneSender
 
 MAX_BATCH_BYTES = 1 << 20
+RETRY_BACKOFF_MS = 50
 Sent = tuple[asyncio.Future[Any], int]  # a record batch on its way, and the number of its records
 
 
@@ -33,8 +35,22 @@ class LaneProducer:
             max_batch_size=MAX_BATCH_BYTES,
             compression_type=options.compression,
             max_request_size=16 << 20,
-            retry_backoff_ms=50,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
             linger_ms=0,
+        )
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """Put our sender in the place of aiokafka's, which was just made and has not started."""
+        kafka: Any = self._kafka
+        theirs = kafka._sender  # noqa: SLF001  # there is no other way to choose one
+        kafka._sender = LaneSender(  # noqa: SLF001
+            kafka.client,
+            acks=theirs._acks,  # noqa: SLF001
+            txn_manager=theirs._txn_manager,  # noqa: SLF001
+            message_accumulator=theirs._message_accumulator,  # noqa: SLF001
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+            request_timeout_ms=theirs._request_timeout_ms,  # noqa: SLF001
         )
 
     async def start(self) -> None:
@@ -69,11 +85,9 @@ class LaneProducer:
         logged = []
         if changelog is not None and changes:
             logged = await self._send(changelog, Column(list(changes), list(changes.values())))
+        await asyncio.gather(*(future for future, _ in sent + logged))
         marks = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
-        # what is sent is on its way while the offsets are; the transaction ends when both have arrived
-        await asyncio.gather(
-            *(future for future, _ in sent + logged), self._kafka.send_offsets_to_transaction(marks, self.group_id)
-        )
+        await self._kafka.send_offsets_to_transaction(marks, self.group_id)
         await self._kafka.commit_transaction()
         return max((future.result().offset + count - 1 for future, count in logged), default=None)
 

@@ -28,7 +28,7 @@ class Records(Sequence[ConsumerRecord[bytes, bytes]]):
     tp: TP
     keys: list[bytes | None]
     values: list[bytes | None]
-    offsets: list[int]
+    offsets: Sequence[int]  # a range where none is missing
     timestamps: list[int]
     headers: list[Headers] | None = None
     timestamp_type: int = 0
@@ -105,6 +105,13 @@ def join(parts: Sequence[Sequence[Any]]) -> Sequence[Any]:
     return _joined(found)
 
 
+def run(offsets: list[int]) -> Sequence[int]:
+    """The same ascending offsets, as a range where none is missing: a number each would take as much as a short key."""
+    if offsets and offsets[-1] - offsets[0] == len(offsets) - 1:
+        return range(offsets[0], offsets[-1] + 1)
+    return offsets
+
+
 def _joined(parts: list[Records]) -> Records:
     headers: list[Headers] | None = None
     if any(part.headers is not None for part in parts):
@@ -113,7 +120,7 @@ def _joined(parts: list[Records]) -> Records:
         parts[0].tp,
         list(chain.from_iterable(part.keys for part in parts)),
         list(chain.from_iterable(part.values for part in parts)),
-        list(chain.from_iterable(part.offsets for part in parts)),
+        run(list(chain.from_iterable(part.offsets for part in parts))),
         list(chain.from_iterable(part.timestamps for part in parts)),
         headers,
         parts[-1].timestamp_type,

@@ -15,10 +15,11 @@ from faust.types import TP
 
 from gridhub.streams.transport.committed import committed_offsets
 from gridhub.streams.transport.errors import LATER, OffsetsAhead
-from gridhub.streams.transport.fetch import fetch, wake
+from gridhub.streams.transport.fetch import Waits, fetch, wake
 from gridhub.streams.transport.records import Records
 
 STOP_LIMIT_S = 5.0
+FETCHER_ROUND_MS = 1000  # aiokafka's fetcher looks at least so often, whatever it waits for
 AHEAD_PATIENCE_S = 30.0  # a partition's new leader may for a moment know less than what was committed
 # aiokafka lets a consumer leave its group that fetches nothing for so long, and never come back while it has nothing
 # to fetch: a spare worker without lanes, or one whose lanes all wait or restore. Ten years; the watchdog sees the rest.
@@ -51,6 +52,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             max_partition_fetch_bytes=1 << 20,
             fetch_max_wait_ms=options.fetch_wait_ms,
+            consumer_timeout_ms=FETCHER_ROUND_MS,
             request_timeout_ms=40_000,
             retry_backoff_ms=100,
             session_timeout_ms=int(options.session_timeout_s * 1000),
@@ -86,11 +88,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher = consumer._fetcher  # noqa: SLF001  # as the driver does
         if consumer._closed or fetcher._closed:  # noqa: SLF001
             raise ConsumerStoppedError
+        options = self.consumer.plan.options
+        waits = Waits(options.fetch_wait_ms, options.idle_wait_ms)
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
             try:
-                return await fetch(
-                    fetcher, tps, timeout_s, self.consumer.plan.options.batch_events, lambda: self._woken
-                )
+                return await fetch(fetcher, tps, timeout_s, options.batch_events, waits, lambda: self._woken)
             finally:
                 self._woken = False
 

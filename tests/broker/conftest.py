@@ -24,6 +24,7 @@ from faust.types import TP
 from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.transport import Batch, LaneGroup, Options, Plan
 from gridhub.streams.transport.lane import Lane
+from gridhub.streams.transport.pace import Pace
 
 _numbers = itertools.count(1)
 
@@ -122,6 +123,7 @@ class Feed:
         self.bootstrap, self.group, self.records, self.work, self.size = bootstrap, group, records, work, size
         self.broken: BaseException | None = None
         self.rewinds = 0
+        self.pace = Pace(1000.0)
 
     async def committed(self, tp: TP) -> int:
         """The group's committed offset, 0 when there is none."""

@@ -1,0 +1,57 @@
+"""aiokafka's sender, that asks a busy coordinator again sooner.
+
+A lane's next transaction begins right after the last one, while the coordinator still writes that one's end to the
+partitions; it answers "concurrent transactions" to the first request. That takes a few milliseconds, aiokafka waits 20 or more.
+
+What else was tried: announcing or committing the offsets while the records are on their way saves a round trip, but the
+broker asks the coordinator about each side, and refuses one of them ("not enough replicas") when the two questions
+meet: one request in ten, or one in four, was sent again, after 50 ms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.client import CoordinationType
+from aiokafka.errors import ConcurrentTransactions, for_code
+from aiokafka.producer.sender import AddOffsetsToTxnHandler, AddPartitionsToTxnHandler, Sender
+
+PAUSES_S = (0.002, 0.004, 0.008, 0.016, 0.032)  # from question to question
+
+
+class LaneSender(Sender):  # type: ignore[misc]  # the library has no types
+    """aiokafka's sender; what an answer means, sequence numbers and repeating are left as they are."""
+
+    refused = 0  # times in a row that the coordinator was busy
+
+    def pause_s(self, codes: set[int], theirs: float | None) -> float | None:
+        """How long to wait before the request is sent again, None when it need not; `theirs` is what aiokafka waits."""
+        if theirs is None or ConcurrentTransactions not in {for_code(code) for code in codes}:
+            self.refused = 0
+            return theirs
+        self.refused += 1
+        return PAUSES_S[min(self.refused, len(PAUSES_S)) - 1]
+
+    async def _do_add_partitions_to_txn(self, tps: Any) -> bool:
+        node_id = await self._transaction_coordinator()
+        return await _AddPartitions(self, tps).do(node_id)  # type: ignore[no-any-return]
+
+    async def _do_add_offsets_to_txn(self, group_id: str) -> bool:
+        node_id = await self._transaction_coordinator()
+        return await _AddOffsets(self, group_id).do(node_id)  # type: ignore[no-any-return]
+
+    async def _transaction_coordinator(self) -> Any:
+        return await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)
+
+
+class _AddPartitions(AddPartitionsToTxnHandler):  # type: ignore[misc]  # the library has no types
+    def handle_response(self, resp: Any) -> float | None:
+        codes = {code for _, partitions in resp.errors for _, code in partitions}
+        pause_s: float | None = self._sender.pause_s(codes, super().handle_response(resp))
+        return pause_s
+
+
+class _AddOffsets(AddOffsetsToTxnHandler):  # type: ignore[misc]  # the library has no types
+    def handle_response(self, resp: Any) -> float | None:
+        pause_s: float | None = self._sender.pause_s({resp.error_code}, super().handle_response(resp))
+        return pause_s
