@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gridhub.connectors.warnings.message import Area, Reference
@@ -83,7 +83,7 @@ def _moment(text: str, name: str, where: str, *, beijing: bool) -> datetime:
     try:
         moment = datetime.fromisoformat(text.replace(" +", "+").replace(" Z", "Z"))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
-        moment.timestamp()
+        moment.astimezone(UTC)  # overflows at the ends of the calendar
     except (ValueError, OverflowError) as error:
         raise CapError(f"{where}{name} is no time of the calendar: {quoted(text)}.") from error
     return moment

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gridhub.connectors.warnings import signals, text
 from gridhub.connectors.warnings.message import Alert, Info
 from gridhub.connectors.warnings.places import Ground, ground
+from gridhub.connectors.warnings.text_times import TimeError, validity
+from gridhub.connectors.warnings.text_words import plain
 
 if TYPE_CHECKING:
     from gridhub.connectors.warnings.signals import Level, Signal
@@ -89,7 +91,7 @@ def _of_info(alert: Alert, number: int, group: list[Info], catalogue: Catalogue)
         "description": _words(info.description, MOST_WORDS),
         "defence": _words(info.instruction, MOST_WORDS),
         "onset": iso(info.onset),
-        "expires": iso(info.expires),
+        "expires": iso(info.expires or (_told_end(info, alert, notes) if chinese else None)),
         "language": info.language,
     }
     if info.expires and info.expires < (info.onset or alert.sent):
@@ -159,8 +161,9 @@ def signal_record(signal: Signal, level: Level) -> Record:
 def _kind(alert: Alert, group: list[Info], notes: list[str]) -> str:
     """Alert, Update or Cancel; an update that says that the danger is past, or is called 解除, ends the warning."""
     said = text.action_in(group[0].headline) if group else ""
-    if alert.kind == "Update" and group and (said == "cancel" or all(info.ended for info in group)):
-        notes.append("The update says that the danger is past: it ends the warning.")
+    past = alert.kind == "Update" and bool(group) and all(info.ended for info in group)
+    if alert.kind != "Cancel" and (past or said == "cancel"):
+        notes.append("The message says that the danger is past: it ends the warning.")
         return "Cancel"
     return alert.kind if alert.kind not in _NOT_PUBLISHED else "Update"
 
@@ -225,6 +228,18 @@ def _said_info(info: Info, languages: list[str]) -> Record:
         "event_codes": [f"{name}={value}" for name, value in info.event_codes],
         "areas": [area.description for area in info.areas][:50],
     }
+
+
+def _told_end(info: Info, alert: Alert, notes: list[str]) -> datetime | None:
+    """Until when a Chinese text says that it holds, where the message itself does not."""
+    begin = info.onset or alert.sent
+    try:
+        end = validity(plain(info.description), begin).end
+    except TimeError:
+        return None
+    if end:
+        notes.append("When the warning ends was read from its text.")
+    return end
 
 
 def _words(said: str, most: int) -> str:

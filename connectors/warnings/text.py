@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gridhub.connectors.warnings.signals import Level, Signal
+from gridhub.connectors.warnings.signals import Level, Signal, level
 from gridhub.connectors.warnings.text_times import TimeError, Validity, issued_at, validity
 from gridhub.connectors.warnings.text_verbs import UPDATES, deed, verb
 from gridhub.connectors.warnings.text_words import Anchor, anchors, plain, unknown_hazard
@@ -106,6 +106,11 @@ class _Said:
         """What follows a named warning, to the end of the text."""
         return self.whole[anchor.end :]
 
+    def only_colour(self) -> Level:
+        """The colour of the one warning that the text names with a colour anywhere; unknown when there are several."""
+        found = set(re.findall(r"([红橙黄蓝白])色(?:气象|风险)*预警", self.whole))
+        return level(found.pop()) if len(found) == 1 else Level()
+
 
 def _announced(head: str, body: str, at: datetime) -> list[WarningText]:
     sentence = _first_sentence(head)
@@ -146,8 +151,9 @@ def _one(said: _Said, start: int, anchor: Anchor) -> Iterator[tuple[WarningText,
         return
     issued = issued_at(said.sentence[: anchor.start], said.at)
     valid = Validity() if done.action == "cancel" else validity(said.after(anchor), issued or said.at)
-    colour = done.after or anchor.level
-    phrases = (valid.unread and f"valid time {valid.unread}", "" if colour.name else "colour")
+    colour = done.after or (anchor.level if anchor.level.name or done.action == "cancel" else said.only_colour())
+    nameless = not colour.name and done.action != "cancel"
+    phrases = (valid.unread and f"valid time {valid.unread}", "colour" if nameless else "")
     first = WarningText(
         signal=anchor.signal,
         level=colour,

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta, timezone
 
 BEIJING = timezone(timedelta(hours=8))
 _AHEAD = timedelta(hours=36)
+_BEFORE = timedelta(days=3)
+"""A warning may have begun so long before it is issued anew."""
 _NUMBERS = {"半": 0.5, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10,
             "十二": 12, "二十四": 24, "四十八": 48, "七十二": 72}  # fmt: skip
 _DATE = r"(?:(?P<{0}y>\d{{4}})年)?(?:(?P<{0}m>\d{{1,2}})月)?(?:(?P<{0}d>\d{{1,2}})日|(?P<{0}w>今天|今日|明天|明日|后天|当日|当天|次日))?"
@@ -65,7 +67,7 @@ def validity(text: str, issued: datetime) -> Validity:
         if span["bare"]:
             begin = _on_day(issued, 0, int(span["bare"]), 0)
         else:
-            begin = issued if span["now"] else _point(span, "a", issued, None)
+            begin = issued if span["now"] else _point(span, "a", issued, None, issued - _BEFORE)
         end = _point(span, "b", issued, begin)
         return Validity(begin, end) if begin <= end else Validity(unread=span[0])
     if match := _HOURS.search(text) or _WITHIN.search(text):
@@ -108,8 +110,13 @@ def _count(words: str) -> float:
     return float(words) if words.isdigit() else _NUMBERS.get(words, 0)
 
 
-def _point(match: re.Match[str], key: str, at: datetime, after: datetime | None) -> datetime:
-    """The moment that a match says; what it leaves out comes from `after` (the span's beginning), else from `at`."""
+def _point(
+    match: re.Match[str], key: str, at: datetime, after: datetime | None, floor: datetime | None = None
+) -> datetime:
+    """The moment that a match says; what it leaves out comes from `after` (the span's beginning), else from `at`.
+
+    `floor`: a day that is named is the first from there on.
+    """
     hour = int(match[f"{key}h"])
     minute = int(match[f"{key}min"] or match[f"{key}min2"] or match[f"{key}min3"] or 0)
     if hour > 24 or minute > 59 or (hour == 24 and minute):
@@ -121,7 +128,7 @@ def _point(match: re.Match[str], key: str, at: datetime, after: datetime | None)
         return _on_day(at if word != "次日" else base, _WORD_DAYS[word], hour, minute)
     if match[f"{key}d"]:
         year, month = (int(match[f"{key}{part}"]) if match[f"{key}{part}"] else None for part in "ym")
-        day = _dated(year, month, int(match[f"{key}d"]), at, after)
+        day = _dated(year, month, int(match[f"{key}d"]), at, after or floor)
     else:
         day = base
         if after is not None and _on_day(base, 0, hour, minute) < after:

@@ -28,11 +28,12 @@ _NOT_DONE = re.compile(
     r"(?:可能|拟|即将|将会?|将要|计划|适时|视情|及时|尚?未|没有|不|是否|有望|或|准备)(?:继续|再次|联合|适时)?发布$|发布的?标准$"
 )
 _MENTION = re.compile(
-    r"以来|累计|共(?:计)?发布|历史|去年|上年|关注|收听|收看|留意|警惕|参照|标准|图标|含义|防御指南|演示|什么是|如何|期间|响应"
+    r"以来|累计|共(?:计)?发布|历史|去年|上年|关注|收听|收看|留意|警惕|参照|标准|图标|含义|防御指南|演示|什么是|如何|期间|响应|网传|误信|谣言|辟谣|不实|关于"
 )
 _ENDED = re.compile(r"(?:现|今|已|于|在|[\d年月日时分:])*(?:予以|正式|已经)?(?:解除|取消|撤销|撤消|终止)")
 _STANDS = re.compile(r"(?:仍|将|依然|目前)*(?:继续|持续)?(?:有效|生效)")
 _TO = re.compile(r"为[\u4e00-\u9fff]{0,10}?(?P<to>[红橙黄蓝白])色?")
+_RUMOUR = re.compile(r"网传|谣言|辟谣|不实|误信|误报")
 _MOST_BETWEEN = 6
 """Characters between the verb and the hazard: 我市, 黄石港区."""
 
@@ -52,6 +53,8 @@ class Deed(NamedTuple):
 
 def deed(text: str, start: int, anchor: Anchor) -> Deed:
     """What a sentence says was done with the warning at `anchor`; `start` is where the one before it ended."""
+    if _RUMOUR.search(text):
+        return Deed("", anchor.end)
     return _said_after(text, anchor) or _said_before(text, start, anchor)
 
 
