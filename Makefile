@@ -55,6 +55,9 @@ bench-parts: install ## cost per room, of locating, of remembering and restoring
 bench-report: install ## table and plot in docs/performance.md from what `make bench` has measured
 	@$(BIN)/python bench/engine/report.py
 
+soak: install ## run the hub for an hour at half of its maximum and watch memory, lag and warnings: MINUTES=60 EVENTS_PER_S=
+	@$(BIN)/python bench/soak/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EVENTS_PER_S),--rate $(EVENTS_PER_S))
+
 test: dev tools lint types ## run every test, a real Kafka included, fast ones first
 	$(BIN)/pytest -n 2 --dist loadgroup --durations=12
 

@@ -289,7 +289,7 @@ def warm_takeover(cell: Cell) -> None:
 
 
 def with_poison(_cell: Cell, _number: int | None) -> dict[str, str]:
-    """Workers with a bug in both roads."""
+    """Workers with a bug in the first road."""
     return {"GRIDHUB_CRASH_INJECT": "poison"}
 
 

@@ -2,7 +2,8 @@
 
 The bug itself is put into the workers by `inject/injected.py`. An event of the city comes once more under an id with the
 mark; it must be refused as broken, alone, and everything around it must be as if it were not there. So it lies at every
-place of a batch over a run: first, last, in the middle, alone, and next to others of its kind.
+place of a batch over a run: first, last, in the middle, alone, and next to others of its kind. (The same in the second
+stage is in tests/broker/test_worker_poison.py: the simulator's truth knows no event that is located and then refused.)
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from gridhub.schemas.codec import Codec
 
 FIRST_SEQ = 20_000_000
-MARKS = ("POISON-IN-", "POISON-OUT-")
+MARK = "POISON-"
 SHARE = 0.12
 NEXT_TO_EACH_OTHER = (1, 1, 1, 2, 3, 7)
 
@@ -33,12 +34,12 @@ def among(messages: Iterator[Message], _codec: Codec, draw: Random) -> Iterator[
         if message.truth.kind == "valid" and message.record is not None and draw.random() < SHARE:
             for _ in range(draw.choice(NEXT_TO_EACH_OTHER)):
                 seq += 1
-                yield _poisoned(message, draw.choice(MARKS), seq)
+                yield _poisoned(message, seq)
 
 
-def _poisoned(message: Message, mark: str, seq: int) -> Message:
+def _poisoned(message: Message, seq: int) -> Message:
     """The same event under an id of its own, which bears the mark."""
-    old, new = message.truth.event_id, f"{mark}{seq}"
+    old, new = message.truth.event_id, f"{MARK}{seq}"
     assert message.record is not None
     truth = replace(
         message.truth, seq=seq, event_id=new, kind="refused", expected_reason=Reason.BROKEN, true_matter=None,
