@@ -24,7 +24,7 @@ BENCH := $(if $(ONLY),--only $(ONLY)) $(if $(MINUTES),--minutes $(MINUTES)) $(if
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo bench bench-parts bench-report crash quality test test-fast lint types format docs lock wheel clean tools
+.PHONY: help install dev demo bench bench-parts bench-report crash soak quality test test-fast lint types format docs lock wheel clean tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
