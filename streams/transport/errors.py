@@ -6,6 +6,7 @@ import asyncio
 
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
+    IllegalOperation,
     InvalidProducerEpoch,
     KafkaError,
     MessageSizeTooLargeError,
@@ -41,4 +42,12 @@ HOPELESS = (  # neither waiting nor opening the lane anew would help
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
-LATER = (KafkaError, OutOfOrderSequenceNumber, TimeoutError, asyncio.TimeoutError, ConnectionError, OSError)
+LATER = (
+    KafkaError,
+    IllegalOperation,  # aiokafka's answer when its producer met the trouble (a fence, a timeout) between two of our calls
+    OutOfOrderSequenceNumber,
+    TimeoutError,
+    asyncio.TimeoutError,
+    ConnectionError,
+    OSError,
+)
