@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from typing import Any
 
 import click
 from kafka.errors import KafkaError
@@ -15,18 +16,27 @@ from gridhub.schemas.registry import RegistryLater, connect, load_codec
 from gridhub.streams import city as city_data
 from gridhub.streams import topics
 from gridhub.streams.journal import breaks
+from gridhub.streams.messages import Origin
 from gridhub.streams.settings import load
-from gridhub.streams.story import Reader, Step, story
+from gridhub.streams.story import Reader, Step, Ways, story
+from gridhub.streams.telling import tell_step
+from gridhub.streams.ways import ways_of
+from gridhub.streams.words import LANGUAGES
 
 
-def _reader() -> Reader:
+def _reader() -> tuple[Reader, Ways]:
+    """The topics' reader, and what tells the ways to a place again, as the rules are now."""
     settings = load()
     try:
-        further = city_data.load(settings.config_dir).further
+        city = city_data.load(settings.config_dir)
         codec = load_codec(
-            connect(settings.registry, settings.data_dir / "schemas"), catalogue(further), further, topics.HUB_BYTES
+            connect(settings.registry, settings.data_dir / "schemas"),
+            catalogue(city.further),
+            city.further,
+            topics.HUB_BYTES,
         )
-        return Reader(settings.bootstrap, codec)
+        facts = city_data.inbound_facts(city, settings, codec.decode_many)
+        return Reader(settings.bootstrap, codec), lambda record: ways_of(_origin(record), facts)
     except (RegistryLater, UnknownSchema, KafkaError, city_data.CityError) as error:
         click.echo(
             f"The hub's topics cannot be read: {error}. Kafka: {settings.bootstrap} (GRIDHUB_KAFKA), "
@@ -36,21 +46,31 @@ def _reader() -> Reader:
         sys.exit(1)
 
 
+def _origin(record: Any) -> Origin:
+    return Origin(record.topic, record.partition, record.offset, record.timestamp, record.key, record.value)
+
+
 @click.command()
 @click.argument("event_id")
 @click.option("--source", help="Department code, where several departments use the same id.")
-def explain(event_id: str, source: str | None) -> None:
+@click.option(
+    "--lang", type=click.Choice(LANGUAGES), help="Plain sentences only, in Chinese or English, instead of JSON."
+)
+def explain(event_id: str, source: str | None, lang: str | None) -> None:
     """Tell an event's whole story, one step a line: received, located or refused, decided, incident, tasks, statuses.
 
-    Example: gridhub explain TD2026112000017
+    Each step is a JSON object with its numbers and the sentences `zh` and `en`; with --lang the sentences alone.
+
+    Example: gridhub explain TD2026112000017 --lang zh
     """
-    reader = _reader()
+    reader, ways = _reader()
     try:
-        steps = story(event_id, reader, source)
+        steps = story(event_id, reader, source, ways)
     finally:
         reader.close()
     for step in steps:
-        click.echo(json.dumps(step, ensure_ascii=False))
+        says = {name: tell_step(step, name) for name in LANGUAGES}
+        click.echo(says[lang] if lang else json.dumps(step | says, ensure_ascii=False))
     if not steps:
         click.echo(f"The hub's topics hold no event {event_id!r}.", err=True)
         sys.exit(1)
@@ -71,7 +91,7 @@ def verify() -> None:
     Example: gridhub journal verify
     """
     chains: dict[str, list[Step]] = defaultdict(list)
-    reader = _reader()
+    reader, _ = _reader()
     try:
         for _, record in reader.records(topics.JOURNAL.name):
             chains[record["chain"]].append(record)

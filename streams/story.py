@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from math import cos, hypot, radians
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -12,7 +13,10 @@ from gridhub.schemas.codec import Codec, Decoded
 from gridhub.streams import topics
 
 Step = dict[str, Any]
+Ways = Callable[[Any], list[Step]]
+"""What each way to a place said about an original Kafka record (streams/ways.py)."""
 POLL_MS = 300
+_METRES_PER_DEGREE = 111_195.0
 
 
 class Reader:
@@ -60,8 +64,11 @@ class Reader:
                 yield record, found.record
 
 
-def story(event_id: str, reader: Reader, source: str | None = None) -> list[Step]:
-    """Every step of the event(s) of this id, in the order of the road; empty when the hub never saw it."""
+def story(event_id: str, reader: Reader, source: str | None = None, ways: Ways | None = None) -> list[Step]:
+    """Every step of the event(s) of this id, in the order of the road; empty when the hub never saw it.
+
+    With `ways` the steps `located` and `refused` tell what each way to a place said, where the original is still kept.
+    """
 
     def ours(record: Step) -> bool:
         return record["event_id"] == event_id and source in {None, record["source"]}
@@ -107,6 +114,8 @@ def story(event_id: str, reader: Reader, source: str | None = None) -> list[Step
         _step(
             "decided",
             record,
+            "source",
+            "event_id",
             "room",
             "outcome",
             "reason",
@@ -117,10 +126,54 @@ def story(event_id: str, reader: Reader, source: str | None = None) -> list[Step
             "decided_at",
             "chain",
             "seq",
+            "parent_id",
+            "actor",
+            "note",
         )
         for record in decided
     ]
-    return steps + (_aftermath(incidents, reader) if incidents else [])
+    if ways is not None:
+        _add_ways(steps, [*located, *refused], reader, ways)
+    after = _aftermath(incidents, reader) if incidents else []
+    _add_distances(steps, located, {step["incident_id"]: step for step in after if step["step"] == "incident"})
+    return steps + after
+
+
+def _add_ways(steps: list[Step], records: list[Step], reader: Reader, ways: Ways) -> None:
+    """Tell in the steps of place, which stand in the order of these records, what each way said."""
+    of_place = [step for step in steps if step["step"] in {"located", "refused"}]
+    for step, record in zip(of_place, records, strict=True):
+        lead = "origin" if step["step"] == "located" else "source"
+        lay = {name: record[f"{lead}_{name}"] for name in ("topic", "partition", "offset")}
+        if step["step"] == "refused" and record["room"] != "normalise":
+            continue
+        original = reader.original(**lay)
+        step["ways"] = ways(original) if original is not None else []
+
+
+def _add_distances(steps: list[Step], located: list[Step], incidents: dict[str, Step]) -> None:
+    """How far in metres and minutes an event that joined lies from the first event of its incident."""
+    events = {(record["source"], record["event_id"]): record for record in located}
+    for step in steps:
+        incident = incidents.get(step.get("incident_id", ""))
+        event = events.get((step.get("source", ""), step.get("event_id", "")))
+        if incident and event:
+            add_distance(step, event, incident)
+
+
+def add_distance(step: Step, event: Step, incident: Step) -> None:
+    """Add `metres` and `minutes` to the step of an event that joined, or may join, an incident."""
+    if step["step"] != "decided" or step["outcome"] not in {"merged", "possible"}:
+        return
+    if None not in (event["lon"], incident["lon"]):
+        step["metres"] = round(distance_m(event, incident), 1)
+    step["minutes"] = round(abs(event["occurred_at"] - incident["first_event_at"]) / 60_000, 1)
+
+
+def distance_m(one: Step, other: Step) -> float:
+    """Metres between two records with `lon` and `lat`, on a plane: right to a metre within a city."""
+    east = (one["lon"] - other["lon"]) * cos(radians(one["lat"]))
+    return hypot(east, one["lat"] - other["lat"]) * _METRES_PER_DEGREE
 
 
 def _aftermath(incidents: list[str], reader: Reader) -> list[Step]:
@@ -143,6 +196,9 @@ def _aftermath(incidents: list[str], reader: Reader) -> list[Step]:
             "severity",
             "opened_at",
             "closed_at",
+            "lon",
+            "lat",
+            "first_event_at",
         )
         for record in newest.values()
     ]

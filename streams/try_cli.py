@@ -25,6 +25,8 @@ from gridhub.streams.records import Outcome, Reason
 from gridhub.streams.rooms.admit import InboundFacts
 from gridhub.streams.rooms.outbound import OutboundFacts
 from gridhub.streams.settings import load
+from gridhub.streams.try_telling import explained
+from gridhub.streams.words import LANGUAGES
 
 Result = dict[str, Any]
 LINE_BYTES = 1_048_576
@@ -39,6 +41,7 @@ class Desk(NamedTuple):
     inbound: InboundFacts
     outbound: OutboundFacts
     state: MemoryState
+    explain: str | None = None  # the language of the sentences
 
 
 @click.command("try")
@@ -48,7 +51,8 @@ class Desk(NamedTuple):
     type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]),
     help="The moment to judge by, UTC (what is too old, what is approved); unset: now.",
 )
-def try_road(department: str, at: datetime | None) -> None:
+@click.option("--explain", type=click.Choice(LANGUAGES), help="Add `explained`: why, in Chinese or English sentences.")
+def try_road(department: str, at: datetime | None, explain: str | None) -> None:
     """Read records as JSON lines on stdin, write one result per line on stdout, in order.
 
     Example: gridhub try --department power --at 2026-11-21 < events.jsonl
@@ -66,7 +70,7 @@ def try_road(department: str, at: datetime | None) -> None:
     codec = local_codec(city.further, settings.max_message_bytes)
     desk = Desk(
         found, codec, JsonForm(readers(city.further)[found.record]), city_data.inbound_facts(city, settings, codec.decode_many),
-        city_data.outbound_facts(city, settings), MemoryState(),
+        city_data.outbound_facts(city, settings), MemoryState(), explain,
     )  # fmt: skip
     now_ms = time.time_ns() // 1_000_000 if at is None else int(at.replace(tzinfo=UTC).timestamp() * 1000)
     for result in results(click.get_binary_stream("stdin"), desk, now_ms):
@@ -92,11 +96,15 @@ def _result(line: bytes, number: int, desk: Desk, now_ms: int) -> Result:
     inbound = road.inbound(messages.raw_table([origin]), desk.inbound, now_ms)
     if inbound.refused.num_rows:
         row = inbound.refused.to_pylist()[0]
-        return _refused(row["event_id"], row["reason"], row["detail"], row["candidates"])
+        return _refused(row["event_id"], row["reason"], row["detail"], row["candidates"]) | _why(inbound, None, desk)
     outbound = road.outbound(inbound.located, desk.outbound, now_ms, desk.state)
     desk.state.apply(outbound.changes)
     road.settle(outbound.notices, desk.outbound, now_ms, desk.state)
-    return _told(inbound.located, outbound)
+    return _told(inbound.located, outbound) | _why(inbound, outbound, desk)
+
+
+def _why(inbound: road.Inbound, outbound: road.Outbound | None, desk: Desk) -> Result:
+    return {"explained": explained(inbound, outbound, desk.inbound, desk.explain)} if desk.explain else {}
 
 
 def _refused(event_id: str | None, reason: str, detail: str, candidates: list[str] | None = None) -> Result:

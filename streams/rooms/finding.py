@@ -141,14 +141,12 @@ def _of_answer(method: str, answer: Answer) -> Result:
     return Missed(method, answer.problem, answer.candidates)
 
 
-def _converted(
-    x: Floats, y: Floats, known: Mapping[str | None, NDArray[np.int_]]
-) -> tuple[Floats, Floats, list[str | None]]:
+def _converted(x: Floats, y: Floats, known: Mapping[str, NDArray[Any]]) -> tuple[Floats, Floats, list[str | None]]:
     """WGS-84 points of all rows and what is wrong with each; NaN where no known system is given."""
     lon, lat = np.full(len(x), np.nan), np.full(len(x), np.nan)
     names = np.full(len(x), None, dtype=object)
     for crs, rows in known.items():
-        lon[rows], lat[rows], names[rows] = coordinates.examine(x[rows], y[rows], str(crs))
+        lon[rows], lat[rows], names[rows] = coordinates.examine(x[rows], y[rows], crs)
     return lon, lat, names.tolist()
 
 
