@@ -1,7 +1,7 @@
 """The table and the plot in docs/performance.md, written anew from the results file.
 
-    python bench/engine/report.py                  from .gridhub/bench/results.jsonl
-    python bench/engine/report.py --results FILE
+python bench/engine/report.py                  from .gridhub/bench/results.jsonl
+python bench/engine/report.py --results FILE
 """
 
 from __future__ import annotations

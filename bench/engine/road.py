@@ -20,9 +20,9 @@ from typing import Any
 import meter
 import numpy as np
 import psutil
+from cluster import QUIET, Cluster
 from confluent_kafka import Producer
 from contenders import Contender
-from kafka import QUIET, Cluster
 from runs import POLL_S, SETTLED_S, WARM_S, WINDOW_S, Broken, Line, Reader, Setup, spread_ms, steady
 
 from gridhub.connectors.broker import free_port

@@ -28,8 +28,8 @@ import psutil
 import road
 import runs
 import summary
+from cluster import Cluster, broker
 from contenders import Contender
-from kafka import Cluster, broker
 
 MODES = ("throughput", "latency", "idle")
 QUICK_EVENTS = 5000
@@ -67,7 +67,8 @@ def main() -> int:
         job.write_ground(asked.data)
         with broker(asked.data / "broker") as started:
             cluster = Cluster(started.bootstrap)
-            setup = runs.Setup(cluster, started.status().pid, asked.data, settings, 0.0 if asked.quick else 60.0)
+            patience = (0.0, 0.5) if asked.quick else (60.0, runs.SETTLED_S)
+            setup = runs.Setup(cluster, started.status().pid, asked.data, settings, *patience)
             for task in todo:
                 line = _line(setup, task, settings)
                 good = good and (line.get("right") is True or "skipped" in line)

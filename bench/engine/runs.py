@@ -24,9 +24,9 @@ import job
 import meter
 import numpy as np
 import psutil
+from cluster import Cluster
 from confluent_kafka import Consumer, Producer, TopicPartition
 from contenders import Contender
-from kafka import Cluster
 
 POLL_S = 0.1
 SETTLED_S = 3.0  # nothing more came out for so long: the end
@@ -48,7 +48,8 @@ class Setup:
     broker_pid: int | None
     data_folder: Path
     settings: Mapping[str, str]  # asked for on the command line, on top of each contender's own
-    quiet_s: float = 60.0
+    quiet_s: float = 60.0  # most seconds to wait for a quiet machine
+    settled_s: float = SETTLED_S
 
 
 class Started:
@@ -165,7 +166,7 @@ def _watch(setup: Setup, running: Started, clock: meter.Meter, want: int) -> tup
             totals.append(total)
             changed_at = time.monotonic()
         quiet_s = time.monotonic() - changed_at
-        if totals and totals[-1] >= want and quiet_s > SETTLED_S:
+        if totals and totals[-1] >= want and quiet_s > setup.settled_s:
             return readings, totals
         if quiet_s > SILENT_S:
             raise Broken(f"gave {totals[-1:]} of {want} records, then nothing: {running.last_words()}")

@@ -1,4 +1,7 @@
-"""The job's two stages as work of the transport: batches in, effects out. No Kafka, no Faust."""
+"""The job's two stages as work of the transport: batches in, effects out. No Kafka, no Faust.
+
+A large batch is worked in columns. In a small one the columns would cost more than they spare, so it goes row by row.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,17 @@ import job
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import shapely
 from job import CATEGORY, HOUR_MS, PARTITIONS, ROLES, WINDOW_MS
 
+from gridhub.streams.place.shapes import grid_map
 from gridhub.streams.transport import Outputs
 
 Changes = dict[bytes, bytes | None]
 _TIME = Struct(">q")
 _EVENT = {name: place for place, name in enumerate(columns.arrow_schema(job.HEADS[101]).names)}
-_EMPTY, _INC = pa.scalar(""), pa.scalar("inc-")
+_EMPTY = pa.scalar("")
+SMALL = 32  # events of one schema below which rows are cheaper than columns
 _ROLES = [(pa.scalar("/" + role), role) for role in ROLES]
 
 
@@ -26,21 +32,22 @@ class Stages:
     """What both stages know: the ground, and names as Arrow arrays."""
 
     def __init__(self) -> None:
-        self._locator = job.Locator()
-        ids = self._locator.ids
+        ids = [grid for grid, _ in job.mesh()]
+        self._map = grid_map(shapely.polygons(np.array([[*quad, quad[0]] for _, quad in job.mesh()])))
+        self._gazetteer = job.gazetteer()
         self._keys = [grid.encode() for grid in ids]
         self._grid_of = {key: number for number, key in enumerate(self._keys)}
         self._grids = pa.array(ids)
-        names = sorted(CATEGORY.values())
-        self._categories = pa.array(names)
-        self._category_of = {pair: names.index(name) for pair, name in CATEGORY.items()}
+        self._names = sorted(CATEGORY.values())
+        self._categories = pa.array(self._names)
+        self._category_of = {pair: self._names.index(name) for pair, name in CATEGORY.items()}
 
     def locate(self, values: Sequence[bytes], topic: str) -> list[Outputs]:
         """Stage one: each event goes, as it is, to the partition of its grid."""
         made = []
         for head, rows in columns.by_schema(values).items():
             mine = [values[row] for row in rows] if len(rows) < len(values) else values
-            grid = self._locator.many(*self._places(columns.read(head, mine)))
+            grid = self._map.locate(*self._places(columns.read(head, mine)))
             keys = self._keys
             made.append(Outputs(topic, [keys[g] for g in grid.tolist()], mine, (grid % PARTITIONS).tolist()))
         return made
@@ -53,7 +60,7 @@ class Stages:
             missing = np.nonzero(np.isnan(x))[0]
             addresses = events.column(_EVENT["address"]).take(pa.array(missing)).to_pylist()
             x, y = x.copy(), y.copy()
-            x[missing], y[missing] = zip(*map(self._locator.gazetteer.__getitem__, addresses), strict=True)
+            x[missing], y[missing] = zip(*map(self._gazetteer.__getitem__, addresses), strict=True)
         return x, y
 
     def merge(  # noqa: PLR0913  # the places to write to
@@ -63,12 +70,40 @@ class Stages:
         outputs: list[Outputs] = []
         changes: Changes = {}
         for head, rows in columns.by_schema(values).items():
-            events = columns.read(head, [values[row] for row in rows])
             grid = [self._grid_of[keys[row]] for row in rows]
-            outputs += self._merge(events, grid, state, changes, norm, task, partition)
+            mine = [values[row] for row in rows]
+            if len(rows) < SMALL:
+                outputs += self._merge_rows(list(map(job.decode, mine)), grid, state, changes, norm, task, partition)
+            else:
+                events = columns.read(head, mine)
+                outputs += self._merge_columns(events, grid, state, changes, norm, task, partition)
         return outputs, changes
 
-    def _merge(  # noqa: PLR0913  # the places to write to
+    def _merge_rows(  # noqa: PLR0913  # the places to write to
+        self,
+        events: list[job.Record],
+        grid: list[int],
+        state: Any,
+        changes: Changes,
+        norm: str,
+        task: str,
+        partition: int,
+    ) -> list[Outputs]:
+        category = [self._category_of[event["source"], event["type"]] for event in events]
+        ids, times = ([event[name] for event in events] for name in ("event_id", "occurred_at"))
+        norms, tasks = Outputs(norm, [], [], partition), Outputs(task, [], [], partition)
+        for row, incident, opened in zip(*_decide(ids, grid, category, times, state, changes), strict=True):
+            event, key, name = events[row], self._keys[grid[row]], self._names[category[row]]
+            x, y = self._gazetteer[event["address"]] if event["lon"] is None else (event["lon"], event["lat"])
+            place = key.decode()
+            norms.keys.append(key)
+            norms.values.append(job.norm_value(event, name, place, incident, opened=opened, x=x, y=y))
+            if opened:
+                tasks.keys.extend([key] * len(ROLES))
+                tasks.values.extend(job.task_values(event, name, place, incident))
+        return [made for made in (norms, tasks) if made.keys]
+
+    def _merge_columns(  # noqa: PLR0913  # the places to write to
         self,
         events: pa.RecordBatch,
         grid: list[int],
