@@ -17,6 +17,7 @@ from gridhub.streams.rooms.recall import Recall
 
 if TYPE_CHECKING:
     from gridhub.streams.memory import State
+    from gridhub.streams.parents import ParentRule
     from gridhub.streams.rooms.parents import Found
 
 _COLUMNS = (
@@ -37,6 +38,7 @@ class _Verdict:
     parts: dict[str, float]
     reason: str = ""
     parent: Found | None = None  # of an incident that this event opens
+    leads: ParentRule | None = None  # by which this event is a parent itself
 
 
 def deduplicate(batch: pa.RecordBatch, facts: OutboundFacts, now_ms: int, state: State) -> Deduplicated:
@@ -92,7 +94,8 @@ def _taken(event: Row, desk: _Desk) -> _Verdict:
     verdict = _decide(event, desk.recall)
     if verdict.outcome is not Outcome.DUPLICATE:
         desk.waiting.append(verdict)
-        if parents.parent_rule(event, desk.recall) is not None:
+        verdict.leads = parents.parent_rule(event, desk.recall)
+        if verdict.leads is not None:
             desk.settle()
     return verdict
 
@@ -165,10 +168,9 @@ def _attached(found: Found) -> Row:
 
 def _spoken(verdict: _Verdict, after: Row, desk: _Desk) -> Row:
     """The incident with what it says as a parent, where this event makes it one; its notices are on the desk then."""
-    rule = parents.parent_rule(verdict.event, desk.recall)
-    if rule is None or verdict.outcome is Outcome.POSSIBLE:
+    if verdict.leads is None or verdict.outcome is Outcome.POSSIBLE:
         return after
-    after, notices, numbers = parents.told(after, verdict.event, rule, desk.recall)
+    after, notices, numbers = parents.told(after, verdict.event, verdict.leads, desk.recall)
     verdict.parts |= numbers
     desk.notices += notices
     return after

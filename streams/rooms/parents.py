@@ -125,9 +125,9 @@ def leading(event: Row, recall: Recall) -> frozenset[str]:
 
 def parent_rule(event: Row, recall: Recall) -> ParentRule | None:
     """The rule by which this event is a parent; None for most, and for planned work."""
-    if event["planned"]:
-        return None
     rules = recall.kind(event["category"]).parent_rules
+    if not rules or event["planned"]:
+        return None
     return next(
         (rule for rule in rules if rule.takes(event["category"], event["subject_keys"], event["grid_ids"])), None
     )

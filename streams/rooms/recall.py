@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import orjson
@@ -29,7 +30,7 @@ TOLD_COLUMNS = (
     "source", "event_id", "category", "severity", "status", "planned", "occurred_at", "title", "text", "subject_keys",
     "area", "grid_ids", "lon", "lat", "exact_point", "place_name",
 )  # fmt: skip
-_TEXT = TOLD_COLUMNS.index("text")
+_told = itemgetter(*TOLD_COLUMNS)
 _MOST_TEXT = 2000
 
 
@@ -130,9 +131,9 @@ def told_of(event: Row) -> str:
 
 def kept_event(event: Row, incident: str, outcome: str) -> bytes:
     """An event as the state keeps it for a person's later decision: JSON of its incident, its outcome, its columns."""
-    values = [event[name] for name in TOLD_COLUMNS]
-    values[_TEXT] = values[_TEXT][:_MOST_TEXT]
-    return orjson.dumps([incident, outcome, *values])
+    if len(event["text"]) > _MOST_TEXT:
+        event = {**event, "text": event["text"][:_MOST_TEXT]}
+    return orjson.dumps((incident, outcome, *_told(event)))
 
 
 def incident_id(event: Row, turn: int = 1) -> str:
