@@ -9,7 +9,7 @@ import shapely
 from shapely import Geometry
 
 from gridhub.streams.place.coordinates import from_wgs84, to_wgs84
-from gridhub.streams.place.drawing import Drawing
+from gridhub.streams.place.drawing import Drawing, together
 from gridhub.streams.place.shapes import METRES_PER_DEGREE, Floats
 
 SHIFTED = ("GCJ-02", "BD-09")
@@ -30,7 +30,7 @@ def wrong_datum(drawing: Drawing, districts: Mapping[str, Geometry]) -> tuple[st
     """
     leads = np.array([code[:6] for code in drawing.codes])
     known = [code for code in districts if (leads == code).any()]
-    drawn = {code: shapely.union_all(drawing.polygons[leads == code], grid_size=1e-6) for code in known}
+    drawn = {code: together(drawing.polygons[leads == code]) for code in known}
     as_given = sum(_misfit(drawn[code], districts[code]) for code in known)
     if as_given < _LEAST_KM2:
         return None

@@ -10,13 +10,12 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Geometry
 
-from gridhub.streams.place.drawing import Drawing, metres2, spot
+from gridhub.streams.place.drawing import Drawing, metres2, spot, together
 from gridhub.streams.place.findings import Report, Subject
 from gridhub.streams.place.shapes import METRES_PER_DEGREE
 
 _IGNORED_M2 = 1.0
 _NARROW_M = 0.5
-_CENTIMETRE_DEG = 1e-7
 _BORDER_M2 = 2_000.0
 _BORDER_WIDTH_M = 20.0
 """Missing land at a border counts from this width on: two maps of one border never agree to the metre."""
@@ -26,7 +25,7 @@ _PARTLY = 0.5
 def gaps(drawing: Drawing, names: Mapping[str, str], districts: Mapping[str, Geometry], report: Report) -> None:
     """Find the land without a grid in the districts that the drawing covers for the most part."""
     survey = _Survey(drawing, names, report, shapely.STRtree(drawing.polygons))
-    land = shapely.union_all(drawing.polygons, grid_size=_CENTIMETRE_DEG)
+    land = together(drawing.polygons)
     filled = shapely.union_all(shapely.polygons(shapely.get_exterior_ring(shapely.get_parts(land))))
     survey.between(shapely.get_parts(shapely.difference(filled, land)))
     leads = {code[:6] for code in drawing.codes}

@@ -1,4 +1,6 @@
-"""Make the declared synthetic grids: `python -m gridhub.streams.place.synthetic FOLDER`.
+"""Make the declared synthetic grids: `python -m gridhub.streams.place.synthetic FOLDER [GRIDS]`.
+
+With a number of GRIDS the folder becomes a whole catalogue of so many grids, to measure with.
 
 No public source has polygons of Huangshi's streets, communities or grids. This module divides each real district
 polygon into its real streets, these into their real communities, these into grids, so that nothing overlaps and
@@ -8,6 +10,7 @@ The output depends on nothing but divisions.csv and districts.geojson: same inpu
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from gridhub.streams.place.rows import Row, grid_folder, read_bytes, read_rows
 from gridhub.streams.place.synthetic_keys import key_files
 
 SEED = "gridhub-grids-1"
+GIVEN_FILES = ("divisions.csv", "districts.geojson", "townships-mca.csv", "private-codes.csv")
 VALID_FROM = "2014-01-01"
 _LATTICE_DEG = 1e-6
 _COS_LAT = 0.865  # of 30.1 N: how much shorter a degree of longitude is than one of latitude
@@ -64,9 +68,13 @@ def chance(code: str) -> float:
     return int.from_bytes(digest[:6]) / 2**48
 
 
-def grid_parts(community: str) -> tuple[Part, ...]:
-    """Three to five basic grids of equal weight, and the special grid where the community has one."""
-    count = 3 + (chance(community) > 0.6) + (chance(community) > 0.9)
+def usual_count(community: str) -> int:
+    """How many basic grids a community has: three to five."""
+    return 3 + (chance(community) > 0.6) + (chance(community) > 0.9)
+
+
+def grid_parts(community: str, count: int) -> tuple[Part, ...]:
+    """So many basic grids of equal weight, and the special grid where the community has one."""
     special = SPECIAL_GRIDS.get(community)
     kinds = ["basic"] * count + ([special] if special else [])
     weights = [1.0 if kind == "basic" else 0.4 for kind in kinds]
@@ -76,19 +84,21 @@ def grid_parts(community: str) -> tuple[Part, ...]:
     )
 
 
-def community_part(row: Row) -> Part:
+def community_part(row: Row, count: int | None = None) -> Part:
     """A village weighs three times an urban community, times a seeded factor between 0.6 and 1.4."""
     weight = 1.0 if "社区" in row["name"] or "居委会" in row["name"] else 3.0
     code = row["short_code"]
-    return Part(code, weight * (0.6 + 0.8 * chance(f"{code}:weight")), parts=grid_parts(code))
+    return Part(
+        code, weight * (0.6 + 0.8 * chance(f"{code}:weight")), parts=grid_parts(code, count or usual_count(code))
+    )
 
 
-def street_parts(rows: list[Row], district: str) -> tuple[Part, ...]:
+def street_parts(rows: list[Row], district: str, counts: Mapping[str, int]) -> tuple[Part, ...]:
     """The streets of a district in the order of their codes, each as heavy as its communities together."""
     inside: dict[str, list[Part]] = {}
     for row in sorted(rows, key=lambda row: row["short_code"]):
         if row["level"] == "community" and row["district_code6"] == district:
-            inside.setdefault(row["short_code"][:9], []).append(community_part(row))
+            inside.setdefault(row["short_code"][:9], []).append(community_part(row, counts.get(row["short_code"])))
     return tuple(Part(code, sum(p.weight for p in parts), parts=tuple(parts)) for code, parts in inside.items())
 
 
@@ -139,9 +149,9 @@ def _side(land: Geometry, at: float, *, lower: bool, across_lon: bool) -> Geomet
     return shapely.intersection(land, shapely.box(*frame))
 
 
-def district_leaves(rows: list[Row], district: str, land: Geometry) -> list[Part]:
+def district_leaves(rows: list[Row], district: str, land: Geometry, counts: Mapping[str, int]) -> list[Part]:
     """The grids of one district; the detached polygon of 黄石港区 goes whole to the street beyond the river."""
-    streets = street_parts(rows, district)
+    streets = street_parts(rows, district, counts)
     detached = [street for street in streets if street.code == _DETACHED_STREET]
     if not detached:
         return divide(land, streets)
@@ -167,13 +177,13 @@ def fit(leaves: list[Part], outline: NDArray[np.object_]) -> list[Part]:
     return fitted
 
 
-def grids_bytes(divisions: list[Row], districts: bytes) -> bytes:
-    """The file grids.geojson: one feature a line, in the order of the codes."""
+def grids_bytes(divisions: list[Row], districts: bytes, counts: Mapping[str, int] | None = None) -> bytes:
+    """The file grids.geojson: one feature a line, in the order of the codes; `counts` of grids by community."""
     features = orjson.loads(districts)["features"]
     outline = np.array([shapely.from_geojson(orjson.dumps(feature["geometry"])) for feature in features])
     leaves: list[Part] = []
     for feature, land in zip(features, outline, strict=True):
-        leaves += district_leaves(divisions, feature["properties"]["adcode"], land)
+        leaves += district_leaves(divisions, feature["properties"]["adcode"], land, counts or {})
     lines = [_feature_line(leaf) for leaf in sorted(fit(leaves, outline), key=lambda leaf: leaf.code)]
     head = b'{"type":"FeatureCollection","name":"huangshi-grids-synthetic","features":[\n'
     return head + b",\n".join(lines) + b"\n]}\n"
@@ -192,23 +202,32 @@ def _rounded(coordinates: list[object] | float) -> object:
     return round(coordinates, 6)
 
 
-def all_files() -> dict[str, bytes]:
-    """Every derived file of config/grids by its path below that folder."""
+def shared_out(divisions: list[Row], grids: int) -> dict[str, int]:
+    """About so many grids shared out evenly over the communities, at least one and at most 999 each."""
+    codes = sorted(row["short_code"] for row in divisions if row["level"] == "community")
+    ends = [round(grids * (number + 1) / len(codes)) for number in range(len(codes))]
+    return {code: min(max(end - start, 1), 999) for code, start, end in zip(codes, [0, *ends], ends, strict=False)}
+
+
+def all_files(grids: int | None = None) -> dict[str, bytes]:
+    """Every derived file of config/grids by its path below that folder; with a number, of a city of so many grids."""
     folder = grid_folder()
     divisions = read_rows(folder, "divisions.csv")
-    grids = grids_bytes(divisions, read_bytes(folder, "districts.geojson"))
-    found = [feature["properties"] for feature in orjson.loads(grids)["features"]]
+    counts = shared_out(divisions, grids) if grids else None
+    polygons = grids_bytes(divisions, read_bytes(folder, "districts.geojson"), counts)
+    found = [feature["properties"] for feature in orjson.loads(polygons)["features"]]
     crosswalk = crosswalk_bytes(divisions, read_rows(folder, "townships-mca.csv"))
-    return {"grids.geojson": grids, "crosswalk-mca-nbs.csv": crosswalk} | key_files(divisions, found)
+    return {"grids.geojson": polygons, "crosswalk-mca-nbs.csv": crosswalk} | key_files(divisions, found)
 
 
-def main(target: Path) -> None:
-    """Write all derived files below `target`."""
-    for name, content in all_files().items():
+def write(target: Path, grids: int | None = None) -> None:
+    """Write all derived files below `target`; with a number, the files that are not derived too: a whole catalogue."""
+    files = {} if grids is None else {name: read_bytes(grid_folder(), name) for name in GIVEN_FILES}
+    for name, content in (files | all_files(grids)).items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridhub.streams.place.catalogue import Catalogue
-from gridhub.streams.place.synthetic import SPECIAL_GRIDS, all_files
+from gridhub.streams.place.rows import read_rows
+from gridhub.streams.place.synthetic import SPECIAL_GRIDS, all_files, grids_bytes, shared_out
 from gridhub.streams.place.synthetic_keys import check_digit
 
 FOLDER = Path(__file__).parents[2] / "config" / "grids"
@@ -133,3 +134,16 @@ def test_licences_have_their_form_and_a_right_check_digit():
         assert key.startswith(f"JY1{grid[:6]}")
         assert len(key) == 16
         assert int(key[-1]) == check_digit(key[2:-1])
+
+
+def test_a_city_of_any_number_of_grids(small_grids):
+    """For measuring, a district is divided into as many grids as wanted, still without gap and overlap."""
+    divisions = read_rows(small_grids, "divisions.csv")
+    counts = shared_out(divisions, 300)
+    content = grids_bytes(divisions, (small_grids / "districts.geojson").read_bytes(), counts)
+    polygons = shapely.get_parts(shapely.from_geojson(content))
+    special = sum(code in SPECIAL_GRIDS for code in counts)
+    assert sum(counts.values()) == 300
+    assert len(polygons) == 300 + special
+    assert shapely.is_valid(polygons).all()
+    assert shapely.coverage_is_valid(polygons)
