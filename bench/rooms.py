@@ -144,7 +144,8 @@ class Road:
             with self.meter(f"count {stage}"):
                 assert effects.committed is not None
                 effects.committed()
-            sent += [(output.topic, output.key, output.value) for output in effects.outputs]
+            for many in effects.outputs:
+                sent += [(many.topic, key, value) for key, value in zip(many.keys, many.values, strict=True)]
         return sent
 
 

@@ -17,7 +17,11 @@ _ADDED = {"parent_id", "actor", "note"}
 
 def digest(record: Mapping[str, Any]) -> str:
     """BLAKE2b-128, hex, of the record without its own hash: JSON with sorted keys, UTF-8, times in ms."""
-    bare = {name: value for name, value in record.items() if name != "hash" and (value or name not in _ADDED)}
+    bare = dict(record)
+    bare.pop("hash", None)
+    for name in _ADDED:
+        if not bare.get(name, "-"):
+            del bare[name]
     return blake2b(orjson.dumps(bare, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
@@ -31,14 +35,14 @@ class Chain:
         self.seq, self.prev = int(seq), str(prev)
 
     def extend(self, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The records with chain, seq, prev and hash."""
+        """The same records, which are given chain, seq, prev and hash."""
         return [self._next(record) for record in records]
 
     def _next(self, record: dict[str, Any]) -> dict[str, Any]:
         self.seq += 1
-        linked = {**record, "chain": self.name, "seq": self.seq, "prev": self.prev}
-        self.prev = digest(linked)
-        return {**linked, "hash": self.prev}
+        record["chain"], record["seq"], record["prev"] = self.name, self.seq, self.prev
+        self.prev = record["hash"] = digest(record)
+        return record
 
     def head(self) -> dict[bytes, bytes | None]:
         """The state change that remembers the chain's end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -44,8 +45,11 @@ class Origin(NamedTuple):
     value: bytes | None
 
 
-def origins(records: Iterable[Any]) -> list[Origin]:
-    """The origins of a Kafka client's records, in order."""
+def origins(records: Any) -> list[Origin]:
+    """The origins of records of one partition, in order; the transport's Records are columns already."""
+    if hasattr(records, "offsets"):
+        lay = repeat(records.tp.topic), repeat(records.tp.partition)
+        return list(map(Origin, *lay, records.offsets, records.timestamps, records.keys, records.values))
     return [Origin(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value) for r in records]
 
 
@@ -75,6 +79,8 @@ def located_records(located: pa.RecordBatch, raw: pa.RecordBatch) -> list[Record
 
 def refusal_records(refused: pa.RecordBatch, messages: Sequence[Origin], now_ms: int) -> list[Record]:
     """Refusal records with the original bytes."""
+    if not refused.num_rows:
+        return []
     return [_refusal(row, messages[row["row"]], now_ms) for row in refused.to_pylist()]
 
 
@@ -118,13 +124,18 @@ class Readable(NamedTuple):
 
 def read_located(messages: Sequence[Origin], codec: Codec) -> Readable:
     """The LOCATED table of messages of hub.located."""
-    rows, refused = [], []
+    rows: list[int] = []
+    records: list[Record] = []
+    refused = []
     for index, found in enumerate(codec.decode_many(origin.value or b"" for origin in messages)):
         if isinstance(found, Decoded) and found.name == "gridhub.hub.LocatedEvent":
-            rows.append({**found.record, "row": index})
+            rows.append(index)
+            records.append(found.record)
         else:
             refused.append(unreadable(index, found, "deduplicate"))
-    return Readable(pa.RecordBatch.from_pylist(rows, schema=LOCATED), refused)
+    columns = [[record.get(name) for record in records] if name != "row" else rows for name in LOCATED.names]
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, LOCATED.types, strict=True)]
+    return Readable(pa.RecordBatch.from_arrays(arrays, schema=LOCATED), refused)
 
 
 def read_status(messages: Sequence[Origin], codec: Codec) -> Readable:
@@ -174,7 +185,8 @@ def decision_records(decisions: Iterable[Record], messages: Sequence[Origin]) ->
 
 
 def _decision(row: Record, origin: Origin) -> Record:
-    record = {name: value for name, value in row.items() if name != "row"}
-    return {
-        **record, "origin_topic": origin.topic, "origin_partition": origin.partition, "origin_offset": origin.offset
+    record = {
+        **row, "origin_topic": origin.topic, "origin_partition": origin.partition, "origin_offset": origin.offset
     }  # fmt: skip
+    del record["row"]
+    return record

@@ -207,7 +207,7 @@ class Metrics:
             labels = (self._label(name, value) for name, value in zip(columns, values, strict=True))
             self.child(counter, *labels).inc(count)
 
-    def count(self, series: Counter | Gauge, labels: Iterable[tuple[str, ...]]) -> None:
+    def count(self, series: Kind, labels: Iterable[tuple[str, ...]]) -> None:
         """Adds one for each of these label sets."""
         for values, count in Tally(labels).items():
             self.child(series, *values).inc(count)

@@ -12,7 +12,7 @@ from gridhub.streams import road
 from gridhub.streams.memory import State
 from gridhub.streams.metrics import Metrics
 from gridhub.streams.rooms.ledger import task_key
-from gridhub.streams.rooms.outbound import Tracked
+from gridhub.streams.rooms.outbound import Dispatched, Tracked
 from gridhub.streams.series import UNKNOWN
 
 _BY_OUTCOME = {"merged": "merged", "possible": "possible", "attached": "attached"}
@@ -47,9 +47,11 @@ def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], p
     _count_tasks(metrics, rows)
 
 
-def newly_overdue(tracked: Tracked, before: State) -> int:
+def newly_overdue(sent: Dispatched, before: State) -> int:
     """How many tasks passed a limit in this batch that had not passed one in the state before."""
-    late = {row["task_id"] for row in tracked.task_rows if row["overdue"]}
+    late = {row["task_id"] for row in sent.task_rows if row["overdue"]}
+    if not late:
+        return 0
     known = before.get_many([task_key(task_id) for task_id in late])
     return sum(value is None or not orjson.loads(value)["overdue"] for value in known)
 

@@ -138,18 +138,18 @@ REFUSAL = _schema(
 """What a room refused; `row` leads back to the original bytes."""
 
 
+@cache
+def empty(schema: pa.Schema) -> pa.RecordBatch:
+    """A batch of this layout without rows; made once, most batches refuse nothing."""
+    return pa.RecordBatch.from_pylist([], schema=schema)
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """What a room gives back. Law: rows in = kept rows + refused rows; each row of the input is in exactly one."""
 
     kept: pa.RecordBatch
     refused: pa.RecordBatch = field(default_factory=lambda: empty(REFUSAL))
-
-
-@cache
-def empty(schema: pa.Schema) -> pa.RecordBatch:
-    """A batch of this layout without rows; made once, most batches refuse nothing."""
-    return pa.RecordBatch.from_pylist([], schema=schema)
 
 
 def table(schema: pa.Schema, rows: list[dict[str, object]]) -> pa.RecordBatch:

@@ -70,6 +70,16 @@ class Outbound:
         return self.sent.changes
 
     @property
+    def decisions(self) -> list[Row]:
+        """What goes to the journal, room by room."""
+        return [*self.decided.decisions, *self.sent.decisions]
+
+    @property
+    def refused(self) -> pa.RecordBatch:
+        """REFUSAL rows: events that were told before."""
+        return self.decided.refused
+
+    @property
     def notices(self) -> list[Row]:
         """What parents tell other areas, for hub.status."""
         return self.sent.notices

@@ -15,7 +15,7 @@ from gridhub.streams.careful import broken_rows, carefully
 from gridhub.streams.messages import SUBJECTS, Origin
 from gridhub.streams.metrics import Metrics
 from gridhub.streams.rooms.admit import InboundFacts
-from gridhub.streams.transport import Batch, Effects, Later, Output, State
+from gridhub.streams.transport import Batch, Effects, Later, Outputs, State
 from gridhub.streams.transport.murmur2 import partitions
 
 Found = list[tuple[int, road.Inbound]]
@@ -25,7 +25,7 @@ class Ready(NamedTuple):
     """What the road gave for one part of a batch, and its located events as they go out."""
 
     result: road.Inbound
-    outputs: list[Output]
+    outputs: list[Outputs]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class InboundStage:
 
     def work(self, batch: Batch, state: State) -> Effects:  # noqa: ARG002  # a lane's work is given its state
         """Everything that this batch causes."""
-        origins = messages.origins(record for rows in batch.parts.values() for record in rows)
+        origins = [origin for records in batch.parts.values() for origin in messages.origins(records)]
         raw, now_ms = messages.raw_table(origins), self.now_ms()
         try:
             ready, broken = carefully(
@@ -60,24 +60,22 @@ class InboundStage:
         result = road.inbound(part, self.facts, now_ms, self.watch)
         return Ready(result, self._located(result))
 
-    def _located(self, result: road.Inbound) -> list[Output]:
+    def _located(self, result: road.Inbound) -> list[Outputs]:
         subject = SUBJECTS["LocatedEvent"]
         names = self.codec.fields(subject)
         values = self.codec.encode_columns(subject, messages.located_columns(result.located, result.raw, names))
         keys = [area.encode() for area in result.located.column("area").to_pylist()]
         areas = list(set(keys))
         place = dict(zip(areas, partitions(areas, self.partition_count), strict=True))
-        topic = topics.LOCATED.name
-        return [Output(topic, place[key], key, value) for key, value in zip(keys, values, strict=True)]
+        return [Outputs(topics.LOCATED.name, keys, values, [place[key] for key in keys])] if keys else []
 
-    def _refused(self, found: Found, bad: pa.RecordBatch, origins: list[Origin], now_ms: int) -> list[Output]:
+    def _refused(self, found: Found, bad: pa.RecordBatch, origins: list[Origin], now_ms: int) -> list[Outputs]:
         rows = [
             row for first, result in found for row in messages.refusal_records(result.refused, origins[first:], now_ms)
         ]
         rows += messages.refusal_records(bad, origins, now_ms)
         values = self.codec.encode_many(SUBJECTS["Refusal"], rows)
-        topic = topics.QUARANTINE.name
-        return [Output(topic, -1, row["source_topic"].encode(), value) for row, value in zip(rows, values, strict=True)]
+        return [Outputs(topics.QUARANTINE.name, [row["source_topic"].encode() for row in rows], values)] if rows else []
 
     def _count(self, found: Found, bad: pa.RecordBatch, origins: list[Origin], events: int) -> None:
         metrics = self.metrics

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from gridhub.schemas.codec import Codec
 from gridhub.schemas.registry import RegistryLater
@@ -19,7 +19,9 @@ from gridhub.streams.outbound_count import count_events, count_steps, newly_over
 from gridhub.streams.records import REFUSAL, Reason, table
 from gridhub.streams.rooms.outbound import Dispatched, OutboundFacts, Tracked
 from gridhub.streams.sweep import Sweeper
-from gridhub.streams.transport import Batch, Effects, Later, Output, State, StateError
+from gridhub.streams.transport import Batch, Effects, Later, Outputs, State, StateError
+
+Result = TypeVar("Result", road.Outbound, Tracked)
 
 
 @dataclass
@@ -32,7 +34,7 @@ class _Work:
     tracked: list[Tracked] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
     decisions: list[Record] = field(default_factory=list)
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[Outputs] = field(default_factory=list)
     broken: int = 0
     overdue: int = 0
 
@@ -55,7 +57,10 @@ class OutboundStage:
         try:
             for tp, records in batch.parts.items():
                 origins = messages.origins(records)
-                (self._events if tp.topic == topics.LOCATED.name else self._reports)(origins, desk)
+                if tp.topic == topics.LOCATED.name:
+                    desk.located += self._take(messages.read_located(origins, self.codec), road.outbound, origins, desk)
+                else:
+                    desk.tracked += self._take(messages.read_status(origins, self.codec), road.status, origins, desk)
         except RegistryLater as error:
             raise Later(str(error)) from error
         chain = Chain(f"outbound-{batch.partition}", desk.state)
@@ -66,44 +71,29 @@ class OutboundStage:
             self._outputs(desk, journal, batch.partition), desk.state.changes, lambda: self._count(desk, batch)
         )
 
-    def _events(self, origins: list[Origin], desk: _Work) -> None:
-        readable = messages.read_located(origins, self.codec)
+    def _take(
+        self, readable: Readable, room: Callable[..., Result], origins: list[Origin], desk: _Work
+    ) -> list[Result]:
+        """Lead one topic's rows along their road; what comes out is on the desk, the results are for the counting."""
 
-        def run(part: Any) -> road.Outbound:
-            result = road.outbound(part, self.facts, desk.now_ms, desk.state, self.watch)
+        def run(part: Any) -> Result:
+            result = room(part, self.facts, desk.now_ms, desk.state, self.watch)
             # before the state changes: an event that cannot be written changes nothing
-            outputs = self._sent(result.sent)
-            desk.state.apply(result.changes)
-            desk.outputs += outputs
-            return result
-
-        found, broken = carefully(readable.table, run, later=(RegistryLater, StateError), most=self.max_broken_in_row)
-        results = [result for _, result in found]
-        desk.located += results
-        self._refuse(readable, broken, "deduplicate", origins, desk)
-        rows = [row for result in results for row in (*result.decided.decisions, *result.sent.decisions)]
-        desk.decisions += messages.decision_records(rows, origins)
-
-    def _reports(self, origins: list[Origin], desk: _Work) -> None:
-        readable = messages.read_status(origins, self.codec)
-
-        def run(part: Any) -> Tracked:
-            result = road.status(part, self.facts, desk.now_ms, desk.state, self.watch)
-            outputs, overdue = self._sent(result), newly_overdue(result, desk.state)
+            outputs, overdue = self._sent(result.sent), newly_overdue(result.sent, desk.state)
             desk.state.apply(result.changes)
             desk.outputs += outputs
             desk.overdue += overdue
             return result
 
         found, broken = carefully(readable.table, run, later=(RegistryLater, StateError), most=self.max_broken_in_row)
+        self._refuse(readable, broken, "track" if room is road.status else "deduplicate", origins, desk)
         results = [result for _, result in found]
-        desk.tracked += results
-        self._refuse(readable, broken, "track", origins, desk)
         for result in results:
+            # what was told before is in the journal only
             refused = [row for row in result.refused.to_pylist() if row["reason"] != Reason.DUPLICATE]
             desk.refused += messages.refusal_records(table(REFUSAL, refused), origins, desk.now_ms)
-        rows = [row for result in results for row in result.decisions]
-        desk.decisions += messages.decision_records(rows, origins)
+            desk.decisions += messages.decision_records(result.decisions, origins)
+        return results
 
     def _refuse(
         self, readable: Readable, broken: list[tuple[int, Exception]], room: str, origins: list[Origin], desk: _Work
@@ -114,7 +104,7 @@ class OutboundStage:
         for refused in (table(REFUSAL, readable.refused), bad):
             desk.refused += messages.refusal_records(refused, origins, desk.now_ms)
 
-    def _outputs(self, desk: _Work, journal: list[Record], partition: int) -> list[Output]:
+    def _outputs(self, desk: _Work, journal: list[Record], partition: int) -> list[Outputs]:
         return [
             *desk.outputs,
             *self._encoded(topics.QUARANTINE.name, "Refusal", desk.refused, "source_topic"),
@@ -122,7 +112,7 @@ class OutboundStage:
             *self._encoded(topics.JOURNAL.name, "Decision", journal, "area", partition),
         ]
 
-    def _sent(self, result: Dispatched | Tracked) -> list[Output]:
+    def _sent(self, result: Dispatched) -> list[Outputs]:
         return [
             *self._encoded(topics.INCIDENTS.name, "Incident", result.incident_rows, "incident_id"),
             *self._encoded(topics.TASKS.name, "Task", result.task_rows, "task_id"),
@@ -130,9 +120,10 @@ class OutboundStage:
             *self._encoded(topics.STATUS.name, "ParentNotice", result.notices, "area"),
         ]
 
-    def _encoded(self, topic: str, name: str, rows: list[Record], key: str, partition: int = -1) -> list[Output]:
-        values = self.codec.encode_rows(SUBJECTS[name], rows)
-        return [Output(topic, partition, row[key].encode(), value) for row, value in zip(rows, values, strict=True)]
+    def _encoded(self, topic: str, name: str, rows: list[Record], key: str, partition: int = -1) -> Iterator[Outputs]:
+        if rows:
+            keys = [row[key].encode() for row in rows]
+            yield Outputs(topic, keys, self.codec.encode_rows(SUBJECTS[name], rows), partition)
 
     def _count(self, desk: _Work, batch: Batch) -> None:
         self.metrics.batch_events.labels("outbound").observe(len(batch))

@@ -239,3 +239,8 @@ class Tracked(Dispatched):
     refused: pa.RecordBatch = field(default_factory=lambda: empty(REFUSAL))
     opened: list[Row] = field(default_factory=list)  # incidents that a person opened, or opened again
     ended: list[Row] = field(default_factory=list)  # incidents that were open and are closed, cancelled or merged now
+
+    @property
+    def sent(self) -> Dispatched:
+        """What goes out, as the other road has it."""
+        return self

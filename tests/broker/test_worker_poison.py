@@ -68,13 +68,19 @@ def told(hub, numbers=range(SIZE)):
 
 def sent(hub, effects, topic):
     """The decoded records of one output topic."""
-    return [hub.codec.decode(output.value).record for output in effects.outputs if output.topic == topic]
+    return [hub.codec.decode(value).record for _, _, value in rows(effects, topic)]
+
+
+def rows(effects, *names):
+    """Topic, key and value of each record on these topics."""
+    chosen = [many for many in effects.outputs if many.topic in names]
+    return [(many.topic, *pair) for many in chosen for pair in zip(many.keys, many.values, strict=True)]
 
 
 def located(hub, numbers=range(SIZE)):
     """The messages of hub.located that these outages become."""
     effects = hub.inbound.work(batch(TOPIC, told(hub, numbers)), MemoryState())
-    return [output.value for output in effects.outputs if output.topic == "hub.located"]
+    return [value for _, _, value in rows(effects, "hub.located")]
 
 
 def poison(monkeypatch, function, is_bad, error=ZeroDivisionError):
@@ -144,14 +150,20 @@ def test_one_poison_event_outbound(hub, monkeypatch, place):
 
 def unwritable(monkeypatch, hub, is_bad):
     """Let the codec refuse to write every record that is_bad."""
-    right = Codec.encode
+    by_row, by_column = Codec.encode_rows, Codec.encode_columns
 
-    def refusing(self, subject, record):
-        if is_bad(record):
+    def rows(self, subject, records):
+        if any(map(is_bad, records)):
             raise BadRecord("a field of a wrong type")
-        return right(self, subject, record)
+        return by_row(self, subject, records)
 
-    monkeypatch.setattr(Codec, "encode", refusing)
+    def columns(self, subject, values):
+        if any(is_bad(dict(zip(self.fields(subject), row, strict=True))) for row in zip(*values, strict=True)):
+            raise BadRecord("a field of a wrong type")
+        return by_column(self, subject, values)
+
+    monkeypatch.setattr(Codec, "encode_rows", rows)
+    monkeypatch.setattr(Codec, "encode_columns", columns)
 
 
 def test_an_event_that_cannot_be_written_is_refused_alone(hub, monkeypatch):
@@ -233,7 +245,6 @@ def test_cutting_a_batch_anywhere_changes_nothing(hub):
     for value in values:
         piece = hub.outbound.work(batch("hub.located", [value]), parts)
         parts.apply(piece.changes)
-        outputs += [output for output in piece.outputs if output.topic in {"hub.tasks", "hub.incidents"}]
+        outputs += rows(piece, "hub.tasks", "hub.incidents")
     assert parts.keys() == whole.keys()
-    joined = [output for output in effects.outputs if output.topic in {"hub.tasks", "hub.incidents"}]
-    assert sorted(joined) == sorted(outputs)
+    assert sorted(rows(effects, "hub.tasks", "hub.incidents")) == sorted(outputs)
