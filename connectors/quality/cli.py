@@ -16,6 +16,7 @@ MODULES = {
     "addresses": "district and community of Chinese addresses; addresses of other cities; speed",
     "datum": "coordinate systems against published vectors",
     "points": "points into 5,000 grids; speed",
+    "warnings": "CAP messages and Chinese warning texts; attacks; areas covered",
     "pairs": "same matter or not, on real reports of New York and San Francisco",
 }
 """Modules of this package with a function `measures`."""
