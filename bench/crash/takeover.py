@@ -5,7 +5,7 @@
 
 A real Kafka and two real workers; the changelog of the state is filled before they start. One JSON object per run on
 stdout: `takeover_s` is from the kill to the last lane of the survivor open again (all lanes are given out anew), `restored_keys`
-what its log says it read back meanwhile, `limit_s` what is asked for: 15 s without a copy, session + 2 s with one.
+what its log says it read back meanwhile, `survivor_peak_mb` the most memory it had, `limit_s` what is asked for: 15 s without a copy, session + 2 s with one.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def run(folder: Path, standby: int, keys: int, session_s: float) -> dict[str, An
         cell.kill(one)
         await_count(cell, [other], OPENED, before.count(OPENED) + 2 * cell.town.settings.partitions)
         seconds = time.monotonic() - begun
-        after = said(other)[len(before) :]
+        after, peak_mb = said(other)[len(before) :], most_memory_mb(other)
     return {
         "case": "takeover", "standby": standby, "keys": keys, "session_s": session_s, "takeover_s": round(seconds, 2),
-        "restored_keys": restored(after), "limit_s": session_s + WITH_COPY_S if standby else WITHOUT_COPY_S,
+        "restored_keys": restored(after), "survivor_peak_mb": peak_mb, "limit_s": session_s + WITH_COPY_S if standby else WITHOUT_COPY_S,
     }  # fmt: skip
 
 
@@ -93,6 +93,12 @@ def fill(cell: Cell, keys: int) -> None:
             producer.produce(topics.STATE.name, value, key, partition=number % lanes)
         producer.commit_transaction(60)
     cell.say(f"{keys} keys are in the changelog")
+
+
+def most_memory_mb(part: Any) -> int:
+    """The most memory that a process had, as the kernel keeps account of it."""
+    (line,) = [line for line in Path(f"/proc/{part.pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) >> 10
 
 
 def said(part: Any) -> str:
