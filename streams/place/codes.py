@@ -56,7 +56,7 @@ class CodeBook:
             return _problem(Problem.UNKNOWN_SYSTEM)
         stems = {significant(stem) for stem in _unfolded(form)}
         special = self._special(stems)
-        return special or self._read(stems, wanted, padded=len(form))
+        return special or self._read(stems, wanted)
 
     def _special(self, stems: set[str]) -> Answer | None:
         """Codes that are answered before any reading: wider than the city, outside it, private."""
@@ -66,9 +66,9 @@ class CodeBook:
             return _problem(Problem.OUTSIDE_CITY)
         return next((self.private[stem] for stem in sorted(stems) if stem in self.private), None)
 
-    def _read(self, stems: set[str], system: str, padded: int) -> Answer:
-        """Read the code in the systems it may be of; a grid code without a system is the city's own."""
-        open_system = not system and padded in {9, 12}
+    def _read(self, stems: set[str], system: str) -> Answer:
+        """Read the code in the systems it may be of; a grid's code without a system is the city's own."""
+        open_system = not system and any(len(stem) < 15 for stem in stems)
         readings: dict[str, float] = {}
         for stem in sorted(stems):
             if system != "mca" and stem in self.known:

@@ -110,6 +110,26 @@ def test_candidates_help_a_person(facts: InboundFacts) -> None:
     assert all(code.startswith("4202") for code in named["candidates"])
 
 
+@pytest.mark.parametrize(
+    ("code", "nbs", "mca"),
+    [
+        ("420202005", "420202005", "420202070"),
+        ("420281107", "420281107", "420281105"),
+        ("420281109", "420281109", "420281107"),
+        ("420202005000", "420202005", "420202070"),
+    ],
+)
+def test_a_code_of_two_systems_needs_its_system(code: str, nbs: str, mca: str, facts: InboundFacts) -> None:
+    """Without a system such a code is refused as ambiguous; with it, each system gives its own street."""
+    refused = one(facts, code=code)
+    assert refused["reason"] == "not_located"
+    assert "different places in the two official code systems" in refused["detail"]
+    assert refused["candidates"] == sorted([nbs, mca])
+    for system, street in (("nbs", nbs), ("mca", mca)):
+        located = one(facts, code=code, code_system=system)
+        assert (located["grid_ids"], located["area"], located["method"]) == ([street], street, "code")
+
+
 def test_details_do_not_repeat_the_address(facts: InboundFacts) -> None:
     """An address may be somebody's home: the refusal's sentence does not repeat it."""
     assert "142" not in one(facts, address="黄石市黄石大道142号")["detail"]

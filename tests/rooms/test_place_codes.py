@@ -43,12 +43,12 @@ def resolve(code, system=None):
         ("420202005001001", None, "420202005001001"),
         (" 420202005001001 ", "NBS", "420202005001001"),
         ("４２０２０２", None, "420202"),
-        ("420202005001000", None, "420202005001"),
+        ("420202005001000", "nbs", "420202005001"),
         ("42020200500101", None, "420202005001001"),
-        ("42020200500100", None, "420202005001"),
+        ("42020200500100", "nbs", "420202005001"),
         ("42020200500100107", None, "420202005001001"),
         ("01010142020200500101", None, "420202005001001"),
-        ("01010142020200500100", None, "420202005001"),
+        ("01010142020200500100", "nbs", "420202005001"),
         ("42020200500100100017", None, "420202005001001"),
         ("420221", None, "420281"),
         ("420299", None, "420200"),
@@ -69,10 +69,13 @@ def test_codes_lead_to_the_canonical_code(code, system, canonical):
         ("420281109", "420281107", "420281109"),
         ("420281109000", "420281107", "420281109"),
         ("420202005001", "420202005001", "420202070001"),
+        ("420202005000000", "420202005", "420202070"),
+        ("42020200500100", "420202005001", "420202070001"),
+        ("01010142020200500100", "420202005001", "420202070001"),
     ],
 )
 def test_clashing_codes_without_a_system_are_ambiguous(code, one, other):
-    """The three codes that mean different places in the two systems give both as candidates, never a guess."""
+    """Codes that mean different places in the two systems give both as candidates, in whatever form, never a guess."""
     answer = resolve(code)
     assert answer.code is None
     assert (answer.problem, answer.candidates) == (Problem.AMBIGUOUS_CODE, (one, other))
