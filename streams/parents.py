@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Severities = Annotated[list[Annotated[int, Field(ge=1, le=4)]], Field(min_length=1, max_length=4)]
 Names = Annotated[list[str], Field(min_length=1)]
 EVERY_SEVERITY = (1, 2, 3, 4)
-_LEVELS = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
+Level = Literal["city", "district", "street", "community", "grid"]
+_LEVELS: dict[Level, int] = {"city": 4, "district": 6, "street": 9, "community": 12, "grid": 15}
 _BY_DIGITS = {digits: level for level, digits in _LEVELS.items()}
 
 
@@ -31,7 +32,7 @@ class Source(_Part):
 
     category: Names
     keys: list[str] = []
-    level: Annotated[list[Literal["city", "district", "street", "community", "grid"]], Field(min_length=1)] = [*_LEVELS]
+    level: Annotated[list[Level], Field(min_length=1)] = list(_LEVELS)
 
 
 class Target(_Part):
