@@ -6,7 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from kafka.errors import NoBrokersAvailable
+from kafka.errors import KafkaTimeoutError
 
 from gridhub.schemas.registry import local_codec
 from gridhub.streams import incident_cli
@@ -82,7 +82,7 @@ def test_without_kafka_it_says_so(sent, monkeypatch):
     """Exit 1, and what to look at."""
 
     def away(*_):
-        raise NoBrokersAvailable
+        raise KafkaTimeoutError
 
     monkeypatch.setattr(incident_cli, "_publish", away)
     done = run("cancel", NAME, *WHO)
