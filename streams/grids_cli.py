@@ -90,35 +90,37 @@ def diff(old: Path, new: Path) -> None:
 
 
 @grids.command("load")
-@click.argument("folder", type=_FOLDER, metavar="DIR")
+@click.argument("place", type=_PLACE, metavar="FILE|DIR")
 @click.option("--actor", required=True, help="Who puts this version in force; kept for the audit.")
 @click.option("--reason", required=True, help="Why, with the decision it rests on; kept for the audit.")
 @click.option("--valid-from", "since", help="Day (China's time) or moment from which it counts; unset: from now on.")
 @_ACCEPT
-def load(folder: Path, actor: str, reason: str, since: str | None, accepted: tuple[str, ...]) -> None:
-    """Check a catalogue DIR and publish it to hub.grids: workers put it in force without a restart. Exit 1 when it is wrong.
+def load(place: Path, actor: str, reason: str, since: str | None, accepted: tuple[str, ...]) -> None:
+    """Check a catalogue and publish it to hub.grids: workers put it in force without a restart. Exit 1 when it is wrong.
 
-    Events that occurred before --valid-from stay where the version before puts them. Prints the manifest.
+    It is a catalogue folder, or a GeoJSON file of grids to take with the other tables in force here. Events that
+    occurred before --valid-from stay where the version before puts them. Prints the manifest.
 
     Example: gridhub grids load new-grids --actor "民政局 张三" --reason "政发〔2026〕12号" --valid-from 2026-12-01
     """
     now_ms = time.time_ns() // 1_000_000
-    valid_from_ms = _moment(since) if since else now_ms
-    report = _report(accepted)
-    check_folder(folder, report)
-    _tell(report, as_json=False, err=True)
-    if report.errors:
-        click.echo(f"Nothing was published: {report.errors} errors.", err=True)
-        raise SystemExit(1)
-    if valid_from_ms < now_ms - 1000 and since:
-        click.echo("This version counts from a moment in the past: events still to come may move.", err=True)
-    packed, source = pack(folder), read_source(folder)
-    manifest = {
-        "version": source.version, "valid_from_ms": valid_from_ms, "size_bytes": len(packed),
-        "grids": int(source.valid_at(None).sum()), "accepted": sorted(set(accepted)),
+    since_ms = _moment(since) if since else now_ms
+    said = {
+        "valid_from_ms": since_ms, "accepted": sorted(set(accepted)),
         "actor": actor, "reason": reason, "published_at_ms": now_ms,
     }  # fmt: skip
-    click.echo(orjson.dumps(_publish(packed, manifest)))
+    with _as_folder(place) as folder:
+        report = _report(accepted)
+        check_folder(folder, report)
+        _tell(report, as_json=False, err=True)
+        if report.errors:
+            click.echo(f"Nothing was published: {report.errors} errors.", err=True)
+            raise SystemExit(1)
+        if since_ms < now_ms:
+            click.echo("This version counts from a moment in the past: events that occurred since may move.", err=True)
+        packed, source = pack(folder), read_source(folder)
+    found = {"version": source.version, "size_bytes": len(packed), "grids": int(source.valid_at(None).sum())}
+    click.echo(orjson.dumps(_publish(packed, said | found)))
 
 
 @grids.command("versions")

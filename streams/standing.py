@@ -59,7 +59,7 @@ class Standing:
         self.shelves: dict[str, Shelf] = {
             topics.CONFIG.name: RuleShelf(city),
             topics.ADMISSIONS.name: AdmissionShelf(city),
-            topics.GRIDS.name: GridShelf(city, max_age_ms),
+            topics.GRIDS.name: GridShelf(max_age_ms),
         }
 
     def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:
@@ -81,7 +81,6 @@ class Standing:
 class GridShelf:
     """hub.grids: versions of the grids, each in force since its day."""
 
-    start: City
     max_age_ms: int
     manifests: dict[bytes, Manifest] = field(default_factory=dict)  # waiting for their parts
     parts: dict[bytes, bytes] = field(default_factory=dict)
@@ -113,7 +112,8 @@ class GridShelf:
         catalogue = city.catalogue
         if self.changed:
             self.changed = False
-            catalogue = self.start.catalogue.with_versions(self._needed(now_ms), now_ms)
+            catalogue = city.catalogue.with_versions(self._needed(now_ms), now_ms)
+            catalogue.warm()
         current = catalogue.at(now_ms)
         return (city if current is city.catalogue else replace(city, catalogue=current)), told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from gridhub.streams.place.codes import CodeBook, private_answers
 from gridhub.streams.place.covering import Covering
 from gridhub.streams.place.rows import grid_folder
 from gridhub.streams.place.shapes import METRES_PER_DEGREE, BadShapeError, Indices, area_of_shape, grid_map
-from gridhub.streams.place.source import Source, read_source
+from gridhub.streams.place.source import FOREVER_MS, Source, read_source, span
 from gridhub.streams.place.versions import BEGINNING_MS, Timeline, Version
 
 if TYPE_CHECKING:
@@ -70,8 +71,22 @@ class Catalogue:
 
     def with_versions(self, later: Iterable[Version], now_ms: int) -> Catalogue:
         """The catalogue of `now_ms` where `later` versions follow the one that was loaded first."""
-        first = self._timeline.versions[0]
-        return Timeline([first, *later], Catalogue).at(now_ms)
+        timeline = Timeline([self._timeline.versions[0], *later], Catalogue)
+        timeline.adopt(self._timeline, Catalogue._renewed)
+        return timeline.at(now_ms)
+
+    def warm(self) -> None:
+        """Make now what the first question would have to wait for, in this edition and where versions meet."""
+        for version in self._timeline.versions:
+            for moment in (version.begin_ms - 1, version.begin_ms):
+                edition = self._timeline.at(moment)
+                edition.locate_addresses([edition.name(CITY)])
+
+    def _renewed(self, timeline: Timeline[Catalogue]) -> Catalogue:
+        """The same edition as one of another timeline."""
+        other = copy.copy(self)
+        other._timeline = timeline  # noqa: SLF001  # a copy of ourselves
+        return other
 
     @property
     def versions(self) -> tuple[Version, ...]:
@@ -82,9 +97,10 @@ class Catalogue:
         """The number of the grid station (网格站) that serves a grid or community; None where there is none."""
         return self._stations.get(code[:12])
 
-    def staff(self, grid: str) -> tuple[str, ...]:
-        """The numbers of a grid's members (网格员) in order; numbers only, the hub holds no names."""
-        return self._staff.get(grid, ())
+    def staff(self, grid: str, at_ms: int | None = None) -> tuple[str, ...]:
+        """The numbers of a grid's members (网格员) at a moment, in order; numbers only, the hub holds no names."""
+        moment = FOREVER_MS - 1 if at_ms is None else at_ms
+        return tuple(number for number, begin, end in self._staff.get(grid, ()) if begin <= moment < end)
 
     # places
 
@@ -205,10 +221,10 @@ class Catalogue:
         return {row["community"]: row["station"] for row in self._source.stations}
 
     @cached_property
-    def _staff(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
+    def _staff(self) -> dict[str, list[tuple[str, int, int]]]:
+        found: dict[str, list[tuple[str, int, int]]] = {}
         for row in self._source.staff:
-            found[row["grid"]] = (*found.get(row["grid"], ()), row["staff"])
+            found.setdefault(row["grid"], []).append((row["staff"], *span(row)))
         return found
 
     @cached_property

@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 import orjson
 import shapely
 
+from gridhub.streams.place.drawing import validity
 from gridhub.streams.place.findings import Report
 from gridhub.streams.place.import_check import Ground, check_grids, polygons_by_code
 from gridhub.streams.place.rows import Row, read_bytes, read_rows
@@ -175,5 +176,8 @@ def _service(tables: Tables, grids: set[str], report: Report) -> None:
     for code in sorted(grids - staffed):
         report.add("no_staff", "staff.csv", None, code)
     for line, row in enumerate(tables.rows["staff.csv"], start=2):
+        if validity(row) is None:
+            days = f"{row.get('valid_from', '')} – {row.get('valid_until', '')}"
+            report.add("bad_validity", "staff.csv", line, row["grid"], given=days)
         if row["station"] not in stations:
             report.add("unknown_station", "staff.csv", None, row["grid"], line=line, given=row["station"])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterable
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from gridhub.streams.place.source import FOREVER_MS, Source
 
 BEGINNING_MS = -FOREVER_MS
 
 
-class Version(NamedTuple):
-    """One set of files and the moment from which it is in force, ms since the epoch."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """One set of files and the moment from which it is in force, ms since the epoch. It is the same only as itself."""
 
     begin_ms: int
     source: Source
@@ -49,3 +51,11 @@ class Timeline(Generic[Edition]):
         numbers = [number for number, version in enumerate(self.versions) if version.source is source]
         if len(self.versions) == 1 and numbers:
             self._made.setdefault((numbers[0], source.edition(at_ms)), edition)
+
+    def adopt(self, other: Timeline[Edition], renew: Callable[[Edition, Timeline[Edition]], Edition]) -> None:
+        """Take over what another timeline has made of the same versions: `renew` gives it as one of this timeline."""
+        numbers = {version: number for number, version in enumerate(self.versions)}
+        for (number, edition), made in list(other._made.items()):
+            own = numbers.get(other.versions[number])
+            if own is not None:
+                self._made[own, edition] = renew(made, self)

@@ -191,3 +191,20 @@ def test_stations_and_members(small_grids):
     assert len(catalogue.staff(FIRST)) == 1
     assert catalogue.station("420205999001") is None
     assert catalogue.staff("420205999001001") == ()
+
+
+def test_members_come_and_go(folder):
+    """A member serves a grid for a time; a time that ends before it begins is found."""
+    path = folder / "staff.csv"
+    head, first, *rest = path.read_text(encoding="utf-8").splitlines()
+    number, grid, station = first.split(",")
+    table = [f"{head},valid_from,valid_until", f"{first},,2026-07-01", f"WGY9,{grid},{station},2026-07-01,"]
+    path.write_text("\n".join([*table, *(f"{row},," for row in rest), ""]), encoding="utf-8")
+    assert run("check", folder).exit_code == 0
+    catalogue, day_ms = Catalogue.load(folder), 1_782_835_200_000  # 2026-07-01, China's time
+    assert (catalogue.staff(grid, day_ms - 1), catalogue.staff(grid, day_ms)) == ((number,), ("WGY9",))
+    assert catalogue.staff(grid) == ("WGY9",)
+    path.write_text(
+        path.read_text(encoding="utf-8").replace(",,2026-07-01", ",2026-08-01,2026-07-01"), encoding="utf-8"
+    )
+    assert lines(run("check", folder, "--json"))[0]["kind"] == "bad_validity"

@@ -128,6 +128,17 @@ def test_editions_between_changes_are_one_object(other, city, small_grids):
     ] * 3
 
 
+def test_what_was_made_is_kept(other, city, small_grids):
+    """A further version leaves the editions of the others as they were made: no batch waits for them again."""
+    standing = Standing(city)
+    settled(standing, published(other, NOW_MS - 2 * DAY_MS), NOW_MS)
+    before = standing.city.catalogue.at(NOW_MS - 3 * DAY_MS)
+    settled(standing, published(small_grids, NOW_MS + DAY_MS, NOW_MS + 1), NOW_MS)
+    after = standing.city.catalogue.at(NOW_MS - 3 * DAY_MS)
+    assert after.grid_codes is before.grid_codes is city.catalogue.grid_codes
+    assert after.at(NOW_MS + DAY_MS) is standing.city.catalogue.at(NOW_MS + DAY_MS)
+
+
 def test_versions_that_no_event_can_need_are_let_go(other, city, small_grids):
     """Once a later version is older than any admitted event, the ones before it are not kept."""
     standing = Standing(city, max_age_ms=30 * DAY_MS)
