@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from gridhub.streams.routing_file import ACTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gridhub.streams.rooms.organisation import Recipient, Resolved
     from gridhub.streams.rooms.outbound import OutboundFacts, Row
     from gridhub.streams.routing_file import RecipientRule
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 MINUTE_MS = 60_000
 PREFIXES = {"exercise": "【演练】", "test": "【测试】"}
 _MOST_NOTE = 300
+_REMEMBERED = 65_536
+_WEIGHT = {action: place for place, action in enumerate(ACTIONS)}
 
 
 class Assignment(NamedTuple):
@@ -25,25 +29,50 @@ class Assignment(NamedTuple):
     route: str
     category: str  # of the incident's events, the one that the rule answers
     left_out: int  # further recipients whom the rule's fan-out limit kept out
+    recipient_id: str
+    recipient_name: str
+    accept_ms: int | None  # time to accept and to report; none for who is only informed
+    finish_ms: int | None
 
 
-def assignments(incident: Row, facts: OutboundFacts) -> list[Assignment]:
+def assignments(incident: Row, facts: OutboundFacts) -> Sequence[Assignment]:
     """Every recipient once, with the strongest action that any rule gives; handlers first, and at least one of them.
 
     The rules of each of the incident's categories count: a lift alarm that joined an outage still calls the rescuers.
+    The answer follows from the facts and what is asked of them here; it is remembered for the next such incident.
     """
+    told, sources, codes = tuple(incident["told"]), tuple(incident["sources"]), tuple(incident["grid_ids"])
+    asked = (told, incident["severity"], sources, incident["status"], codes, facts.routing.max_fanout)
+    found = facts.assigned.get(asked)
+    if found is None:
+        if len(facts.assigned) >= _REMEMBERED:
+            facts.assigned.clear()
+        found = facts.assigned[asked] = tuple(_assignments(incident, facts))
+    return found
+
+
+def _assignments(incident: Row, facts: OutboundFacts) -> list[Assignment]:
     found = [
-        Assignment(rule.action, recipient, rule, path, category, resolved.left_out)
+        _assignment(rule, recipient, path, category, resolved.left_out, incident["severity"], facts)
         for category in incident["told"]
         for rule, path in facts.routing.route({**incident, "category": category})
         for resolved in [_resolved(rule, incident, facts)]
         for recipient in resolved.recipients
     ]
-    found.sort(key=lambda item: ACTIONS.index(item.action))
+    found.sort(key=lambda item: _WEIGHT[item.action])
     first: dict[str, Assignment] = {}
     for item in found:
-        first.setdefault(item.recipient.id, item)
+        first.setdefault(item.recipient_id, item)
     return list(first.values())
+
+
+def _assignment(  # noqa: PLR0913  # all that one line of the answer says
+    rule: RecipientRule, recipient: Recipient, path: str, category: str, left_out: int, severity: int,
+    facts: OutboundFacts,
+) -> Assignment:  # fmt: skip
+    name = facts.organisation.name_of(recipient)
+    times = _times(rule, severity, facts)
+    return Assignment(rule.action, recipient, rule, path, category, left_out, recipient.id, name, *times)
 
 
 def _resolved(rule: RecipientRule, incident: Row, facts: OutboundFacts) -> Resolved:
@@ -57,10 +86,9 @@ def task_id(incident_id: str, action: str, recipient: Recipient) -> str:
     return f"{incident_id}-{action}-{recipient.role}-{recipient.key}"
 
 
-def new_task(item: Assignment, incident: Row, facts: OutboundFacts, now_ms: int) -> Row:
+def new_task(item: Assignment, incident: Row, now_ms: int) -> Row:
     """The first version of a task: Task.avsc, `workers` (who had a hand in it), `span_ms` (its first time)."""
     title, text = incident["told"][item.category]
-    limits = _limits(item.rule, incident["severity"], facts, now_ms)
     return {
         "task_id": task_id(incident["incident_id"], item.action, item.recipient),
         "incident_id": incident["incident_id"],
@@ -75,15 +103,15 @@ def new_task(item: Assignment, incident: Row, facts: OutboundFacts, now_ms: int)
         "status": incident["status"],
         "action": item.action,
         "role": item.recipient.role,
-        "recipient": item.recipient.id,
-        "recipient_name": facts.organisation.name_of(item.recipient),
+        "recipient": item.recipient_id,
+        "recipient_name": item.recipient_name,
         "title": PREFIXES.get(incident["status"], "") + title,
         "text": _text(text, item.left_out),
         "stage": "dispatched",
         "stage_since": now_ms,
         "created_at": now_ms,
-        "accept_by": limits[0],
-        "finish_by": limits[1],
+        "accept_by": None if item.accept_ms is None else now_ms + item.accept_ms,
+        "finish_by": None if item.finish_ms is None else now_ms + item.finish_ms,
         "overdue": False,
         "returns": 0,
         "handler": None,
@@ -92,7 +120,7 @@ def new_task(item: Assignment, incident: Row, facts: OutboundFacts, now_ms: int)
         "route": item.route,
         "changed_by": incident["changed_by"],
         "workers": [],
-        "span_ms": None if limits[1] is None else limits[1] - now_ms,
+        "span_ms": item.finish_ms,
     }
 
 
@@ -103,18 +131,17 @@ def due_tasks(  # noqa: PLR0913  # the incident, who has been asked, and all tha
 
     An id that is `known` is not given twice: its task is left out, or with `again` gets the next id derived from it.
     """
-    weight = {action: place for place, action in enumerate(ACTIONS)}
     asked: dict[str, int] = {}
     for task in tasks:
-        asked[task["recipient"]] = min(weight[task["action"]], asked.get(task["recipient"], len(ACTIONS)))
-    wanted = (
-        new_task(item, incident, facts, now_ms)
+        asked[task["recipient"]] = min(_WEIGHT[task["action"]], asked.get(task["recipient"], len(ACTIONS)))
+    wanted = [
+        new_task(item, incident, now_ms)
         for item in assignments(incident, facts)
-        if asked.get(item.recipient.id, len(ACTIONS)) > weight[item.action]
-    )
-    return [
-        {**task, "task_id": _free(task["task_id"], known)} for task in wanted if again or task["task_id"] not in known
+        if not asked or asked.get(item.recipient_id, len(ACTIONS)) > _WEIGHT[item.action]
     ]
+    if again:
+        return [{**task, "task_id": _free(task["task_id"], known)} for task in wanted]
+    return [task for task in wanted if task["task_id"] not in known]
 
 
 def _free(name: str, known: list[str]) -> str:
@@ -125,16 +152,14 @@ def _free(name: str, known: list[str]) -> str:
 
 
 def _text(text: str, left_out: int) -> str:
-    bounded = f"（涉及范围大，另有{left_out}个接收单位未逐一派发，请向下传达）" if left_out else ""
-    return f"{text}{bounded}"
+    return f"{text}（涉及范围大，另有{left_out}个接收单位未逐一派发，请向下传达）" if left_out else text
 
 
-def _limits(rule: RecipientRule, severity: int, facts: OutboundFacts, now_ms: int) -> tuple[int | None, int | None]:
-    """When to have accepted and when to have reported, in ms; none for who is only informed."""
+def _times(rule: RecipientRule, severity: int, facts: OutboundFacts) -> tuple[int | None, int | None]:
     if rule.action == "inform":
         return None, None
     accept_ms = facts.accept_limit_ms if rule.accept_min is None else rule.accept_min * MINUTE_MS
-    return now_ms + accept_ms, now_ms + facts.routing.finish_ms(rule, severity)
+    return accept_ms, facts.routing.finish_ms(rule, severity)
 
 
 def raised_task(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> Row:
@@ -146,20 +171,19 @@ def raised_task(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> 
         "changed_by": incident["changed_by"],
         "note": f"情况加重：{incident['changed_by']} {incident['last_title']}"[:_MOST_NOTE],
     }
-    rule = _rule_for(task, incident, facts)
-    if rule is None or task["action"] == "inform":
+    item = _item_for(task, incident, facts)
+    if item is None or item.finish_ms is None or task["action"] == "inform":
         return after
-    accept_by, finish_by = _limits(rule, incident["severity"], facts, now_ms)
-    if task["stage"] == "dispatched":
-        after["accept_by"] = _sooner(task["accept_by"], accept_by)
-    return after | {"finish_by": _sooner(task["finish_by"], finish_by)}
+    if task["stage"] == "dispatched" and item.accept_ms is not None:
+        after["accept_by"] = _sooner(task["accept_by"], now_ms + item.accept_ms)
+    return after | {"finish_by": _sooner(task["finish_by"], now_ms + item.finish_ms)}
 
 
-def _rule_for(task: Row, incident: Row, facts: OutboundFacts) -> RecipientRule | None:
-    """The rule which now speaks to the task's recipient, else the one that now leads: its limits are those in force."""
-    rules = [item for item in assignments(incident, facts) if item.action != "inform"]
-    own = (item.rule for item in rules if item.recipient.id == task["recipient"])
-    return next(own, rules[0].rule if rules else None)
+def _item_for(task: Row, incident: Row, facts: OutboundFacts) -> Assignment | None:
+    """What now speaks to the task's recipient, else what now leads: its limits are those in force."""
+    items = [item for item in assignments(incident, facts) if item.action != "inform"]
+    own = (item for item in items if item.recipient.id == task["recipient"])
+    return next(own, items[0] if items else None)
 
 
 def _sooner(before: int | None, now: int | None) -> int | None:

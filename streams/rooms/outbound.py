@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gridhub.streams.matching import Matching
+    from gridhub.streams.rooms.assignment import Assignment
     from gridhub.streams.rooms.ledger import Ledger
     from gridhub.streams.routing import Routing
 
@@ -87,6 +88,11 @@ class OutboundFacts:
     def organisation(self) -> Organisation:
         """Who serves which place, from the catalogue and the names of departments; remembers what it was asked."""
         return Organisation(self.catalogue, self.routing.departments)
+
+    @cached_property
+    def assigned(self) -> dict[tuple[object, ...], tuple[Assignment, ...]]:
+        """What `assignments` was asked, and its answers: they follow from these facts alone."""
+        return {}
 
 
 def _schema(like: pa.Schema | None = None, **columns: pa.DataType) -> pa.Schema:
