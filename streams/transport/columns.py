@@ -86,6 +86,8 @@ def _spread(topic: str, column: Column, places: Sequence[int], table: dict[TP, C
     numbers = np.asarray(places, np.int64)
     if len(numbers) != len(column.keys):
         raise ValueError(f"{len(column.keys)} outputs to {topic}, but {len(numbers)} partitions")
+    if not len(numbers):
+        return
     order = np.argsort(numbers, kind="stable")
     found, begins = np.unique(numbers[order], return_index=True)
     for number, rows in zip(found.tolist(), np.split(order, begins[1:]), strict=True):

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from faust.types import TP
 
-from gridhub.streams.transport import Batch, Effects, Later, Options, Output
+from gridhub.streams.transport import Batch, Effects, Later, Options, Output, Outputs
 from gridhub.streams.transport import lane as lane_module
 from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.producer import LaneProducer
@@ -231,3 +231,30 @@ async def test_a_swallowed_cancellation_does_not_hang_the_stop(monkeypatch):
     async with asyncio.timeout(10):
         await lane._end_task()
     assert task.cancelled()
+
+
+async def test_batches_that_wait_share_a_transaction(desk):
+    """Ten batches that come at once need fewer than ten transactions, and are worked in order all the same."""
+    _, _, seen = desk.lane(counting(desk), batch_events=20)
+    await desk.until_done()
+    assert desk.results() == expected(desk)
+    assert seen.results == ["committed"] * 2
+
+
+async def test_bulk_outputs_are_sent_as_single_ones_are(desk):
+    """The same records, by key or to a given partition, with their headers, in one transaction with the state."""
+    count = counting(desk)
+
+    def bulk(batch, state):
+        effects = count(batch, state)
+        keys, values = [output.key for output in effects.outputs], [output.value for output in effects.outputs]
+        half, lines = len(keys) // 2, [(("n", value),) for value in values]
+        by_key = Outputs(desk.out, keys[half:], values[half:], headers=lines[half:])
+        effects.outputs = [Outputs(desk.out, keys[:half], values[:half], 0, lines[:half]), by_key]
+        return effects
+
+    desk.lane(bulk)
+    await desk.until_done()
+    messages = desk.cluster.read(desk.out)
+    assert [message.value() for message in messages] == expected(desk)
+    assert all(message.headers() == [("n", message.value())] for message in messages)
