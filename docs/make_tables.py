@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import click
 
 from gridhub.connectors.sources.departments import Departments
 from gridhub.streams.cli import COMMANDS, gridhub
+from gridhub.streams.place.findings import KINDS
 from gridhub.streams.settings import Settings
 from gridhub.streams.topics import DAY_MS, HUB_TOPICS, Topic, department_topic
 
@@ -111,7 +113,17 @@ def halves(command: click.Command) -> tuple[str, str]:
     return "\n\n".join(filter(None, paragraphs)), " ".join(example.split("\n\n")[0].split())
 
 
-PAGES = {"settings.md": settings, "topics.md": topics, "commands.md": commands}
+def findings() -> str:
+    """One row per kind of finding of `gridhub grids check`."""
+    lines = ["| kind | | what is wrong | what to do |", "|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {kind.severity} | {kind.zh}<br>{kind.en} | {kind.do_zh}<br>{kind.do_en} |"
+        for name, kind in KINDS.items()
+    ]
+    return re.sub(r"\{\w+\}", "…", "\n".join(lines)) + "\n"
+
+
+PAGES = {"settings.md": settings, "topics.md": topics, "commands.md": commands, "grids.md": findings}
 
 
 def renewed(name: str) -> str:

@@ -57,11 +57,26 @@ DELIVERIES = Topic(
     "hub.deliveries", "target and task id", ("Delivery",), "delete", 90 * DAY_MS, "sinks", "explain, audit"
 )
 PARKED = Topic("hub.parked", "target and message key", ("Delivery",), "compact", -1, "sinks", "sinks, operators")
-ADMISSIONS = Topic("hub.admissions", "item id", (), "compact", -1, "operators", "workers, gateway")
-CONFIG = Topic("hub.config", "item id", (), "compact", -1, "operators", "workers, gateway")
-GRIDS = Topic("hub.grids", "item id", (), "compact", -1, "operators", "workers, gateway")
+ADMISSIONS = Topic("hub.admissions", "rule id", (), "compact", -1, "operators", "workers")
+CONFIG = Topic("hub.config", "file name/anything", (), "compact", -1, "operators", "workers")
+GRIDS = Topic(
+    "hub.grids", "part or manifest of a version", (), "compact", -1, "operators (`gridhub grids load`)", "workers"
+)
 
-HUB_TOPICS = (LOCATED, INCIDENTS, TASKS, STATUS, QUARANTINE, JOURNAL, STATE, DELIVERIES, PARKED, ADMISSIONS, CONFIG, GRIDS)
+HUB_TOPICS = (
+    LOCATED,
+    INCIDENTS,
+    TASKS,
+    STATUS,
+    QUARANTINE,
+    JOURNAL,
+    STATE,
+    DELIVERIES,
+    PARKED,
+    ADMISSIONS,
+    CONFIG,
+    GRIDS,
+)
 
 
 def department_topic(code: str, record: str) -> Topic:
