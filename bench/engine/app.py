@@ -23,6 +23,7 @@ from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.transport import BatchSchema, Effects, LaneGroup, Options, Plan, Silent, install
 
 BATCH_EVENTS = int(os.environ.get("BENCH_BATCH_EVENTS", "4000"))
+QUEUE_BYTES, MEMORY_BYTES = 2 << 20, 24 << 20  # twice a batch per lane; a record takes twice its bytes in memory
 SWITCH_S = 0.0005  # the thread that fetches must not wait 5 ms for its turn
 
 
@@ -47,6 +48,8 @@ def make_app() -> faust.App:
         state_dir=state_dir,
         partition_counts=dict.fromkeys((middle, Run.norm, Run.task), PARTITIONS),
         batch_events=BATCH_EVENTS,
+        queue_bytes=QUEUE_BYTES,
+        memory_bytes=MEMORY_BYTES,
     )
     groups = (LaneGroup("locate", tuple(Run.inputs)), LaneGroup("merge", (middle,), changelog))
     install(app, Plan(groups, options, Silent(), structlog.get_logger(), RocksStore))

@@ -61,24 +61,43 @@ def main() -> int:
     done = [] if asked.anew else summary.lines(asked.results)
     todo = _missing(list(_tasks(asked)), done, settings)
     _say(f"{len(todo)} runs to do, results in {asked.results}")
-    good = True
     asked.results.parent.mkdir(parents=True, exist_ok=True)
-    if todo:
-        job.write_ground(asked.data)
-        with broker(asked.data / "broker") as started:
-            cluster = Cluster(started.bootstrap)
-            patience = (0.0, 0.5) if asked.quick else (60.0, runs.SETTLED_S)
-            setup = runs.Setup(cluster, started.status().pid, asked.data, settings, *patience)
-            for task in todo:
-                line = _line(setup, task, settings)
-                good = good and (line.get("right") is True or "skipped" in line)
-                with asked.results.open("a", encoding="utf-8") as results:
-                    results.write(json.dumps(line, ensure_ascii=False) + "\n")
-                _say(_told(line))
+    good = _engines([task for task in todo if not task.who.road], asked, settings)
+    good = _roads([task for task in todo if task.who.road], asked, settings) and good
     names = {contender.name for contender in contenders.chosen(asked.only)}
     for line in summary.medians(line for line in summary.lines(asked.results) if line["contender"] in names):
         print(json.dumps(line, ensure_ascii=False), flush=True)
     return 0 if good else 1
+
+
+def _engines(todo: list[Task], asked: argparse.Namespace, settings: dict[str, str]) -> bool:
+    """Do the runs on the bench's broker; whether all went well."""
+    if not todo:
+        return True
+    job.write_ground(asked.data)
+    with broker(asked.data / "broker") as started:
+        return _all(todo, asked, _setup(asked, settings, Cluster(started.bootstrap), started.status().pid))
+
+
+def _roads(todo: list[Task], asked: argparse.Namespace, settings: dict[str, str]) -> bool:
+    """Do the runs of whole hubs, each with a broker of its own; whether all went well."""
+    return _all(todo, asked, _setup(asked, settings, None, None))
+
+
+def _setup(asked: argparse.Namespace, settings: dict[str, str], cluster: Cluster | None, pid: int | None) -> runs.Setup:
+    patience = (0.0, 0.5) if asked.quick else (60.0, runs.SETTLED_S)
+    return runs.Setup(cluster, pid, asked.data, settings, *patience)
+
+
+def _all(todo: list[Task], asked: argparse.Namespace, setup: runs.Setup) -> bool:
+    good = True
+    for task in todo:
+        line = _line(setup, task)
+        good = good and (line.get("right") is True or "skipped" in line)
+        with asked.results.open("a", encoding="utf-8") as results:
+            results.write(json.dumps(line, ensure_ascii=False) + "\n")
+        _say(_told(line))
+    return good
 
 
 def _arguments() -> argparse.Namespace:
@@ -125,10 +144,10 @@ def _missing(tasks: list[Task], done: list[Line], settings: dict[str, str]) -> l
     return [task for task in tasks if sum(task.matches(line, settings) for line in done) <= task.number]
 
 
-def _line(setup: runs.Setup, task: Task, settings: dict[str, str]) -> Line:
+def _line(setup: runs.Setup, task: Task) -> Line:
     who = task.who
     about: Line = {
-        "contender": who.name, "guarantee": who.guarantee, "mode": task.mode, "asked": settings, "state": who.state,
+        "contender": who.name, "guarantee": who.guarantee, "mode": task.mode, "asked": dict(setup.settings), "state": who.state,
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
     if (why := envs.reason(who.command)) is not None:

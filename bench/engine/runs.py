@@ -24,7 +24,6 @@ import job
 import meter
 import numpy as np
 import psutil
-from cluster import Cluster
 from confluent_kafka import Consumer, Producer, TopicPartition
 from contenders import Contender
 
@@ -44,7 +43,7 @@ class Broken(Exception):  # noqa: N818  # what the contender did, not an error o
 class Setup:
     """What all runs share."""
 
-    cluster: Cluster
+    cluster: Any  # the bench's Cluster; None for whole hubs, which have their own
     broker_pid: int | None
     data_folder: Path
     settings: Mapping[str, str]  # asked for on the command line, on top of each contender's own
