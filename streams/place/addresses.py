@@ -40,6 +40,8 @@ _NUMERALS = "一二三四五六七八九十"
 _NUMBER = re.compile(r"[东西南北中]?段?([0-9]{1,5})(?![0-9室层楼栋单])")
 # After these a name begins anew; after any other character it might be the end of a longer name.
 _BOUNDARY = frozenset("号路街道巷栋楼幢弄室层组,.;:/|>()·-_~、。0123456789在于到往住至从由向是为内市区县镇乡口侧")
+# A name behind one of these lies in a town or city that is not ours.
+_TOWN_END = frozenset("镇乡道县区市")
 _BRANCH = re.compile(r"[\u4e00-\u9fff()]{0,12}?(?:公司|集团|商会|银行|支行|分行|酒店|厂|店|办事处|联络处|协会)")
 
 _LONGEST_COMPANY = 24
@@ -103,7 +105,8 @@ class AddressLocator:
     def _after_company(self, reader: Reader, first: Hit, hit: Hit) -> bool:
         """阳新县商会,黄石市下陆区…: the district at the beginning belongs to a company's name, the address follows."""
         between = reader.text[first.end : hit.start]
-        if hit.name.kind == DISTRICT_SHORT or reader.read(hit.start).code in {"", CITY_CODE}:
+        read = reader.read(hit.start).code
+        if not read or hit.name.kind == DISTRICT_SHORT or (hit.name.kind == DISTRICT and read == CITY_CODE):
             return False
         return len(between) < _LONGEST_COMPANY and elsewhere.ends_as_company(between)
 
@@ -120,7 +123,11 @@ class AddressLocator:
     def _bare(self, reader: Reader, end: int) -> int | None:
         """The first street or community before `end` that begins where a name may begin."""
         for hit in reader.hits.all(STREET | COMMUNITY):
-            if hit.start < end and self._may_begin(reader, hit):
+            if (
+                hit.start < end
+                and self._may_begin(reader, hit)
+                and reader.text[hit.start - 1 : hit.start] not in _TOWN_END
+            ):
                 read = reader.read(hit.start)
                 if read.code or read.candidates:
                     return hit.start
@@ -146,7 +153,7 @@ class AddressLocator:
         if reading.rivals or not reading.code or reading.candidates:
             return reading
         for kind, take in ((STREET, reader.take_street), (COMMUNITY, reader.take_community)):
-            if len(reading.code) < (9 if kind == STREET else 12):
+            if reader.hits.kinds & kind and len(reading.code) < (9 if kind == STREET else 12):
                 stray = self._stray(reader, reading, kind)
                 reading = take(reading, stray)._replace(rivals=()) if stray else reading
         return reading
@@ -162,6 +169,8 @@ class AddressLocator:
 
     def _later_districts(self, reader: Reader, reading: Reading) -> Reading:
         """A district named behind the chain: it repeats it, completes it, or another full address contradicts it."""
+        if not reader.hits.kinds & DISTRICT:
+            return reading
         others: dict[str, Reading] = {}
         for hit in reader.hits.all(DISTRICT, reading.at):
             code = hit.name.codes[0]

@@ -38,10 +38,12 @@ _LABEL = re.compile(r"(?:.{0,8}(?:地址|住址|地点|住所|位置|籍|现住|
 
 def is_before(reader: Reader, reading: Reading, start: int) -> bool:
     """Whether the text is about another city by what stands before `start`, where the names of ours begin."""
-    if reading.foreign or _ABROAD.search(reader.text, 0, start) or _OUR_OFFICE.search(reader.text):
+    if reading.foreign or ("驻" in reader.text and _OUR_OFFICE.search(reader.text)):
         return True
     if not start:
         return False
+    if _ABROAD.search(reader.text, 0, start):
+        return True
     before = _first_other(reader, start)
     if before is None and not _unlisted(reader, start):
         return False

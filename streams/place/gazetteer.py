@@ -29,6 +29,7 @@ _DISTRICT_SUFFIX = re.compile(r"[区县市]$")
 _OFFICES = ("街道办事处", "街道社区", "街道办", "街办", "办事处", "街道")
 _VILLAGE = re.compile(r"^(.+?)村?(?:村委会|村民委员会)$")
 _COMMUNITY = re.compile(r"^(.+?)(?:社区居委会|社区居民委员会|居委会|居民委员会|社区)$")
+_OURS_TOO = frozenset({"town", "community"})
 _PROVINCE_SUFFIX = re.compile(r"(?:特别行政区|壮族自治区|回族自治区|维吾尔自治区|自治区|省|市)$")
 _PREFECTURE_SUFFIX = re.compile(r"(?<=^..).*自治州$|(?:地区|盟|市)$")
 
@@ -111,8 +112,8 @@ class Gazetteer:
         """Index districts, streets and communities; `other_towns`: towns of the other official list, to districts."""
         self._names: dict[str, list[Name]] = {}
         self._elsewhere = read_rows(gazetteer_folder(), "elsewhere.csv")
-        # Towns whose names other counties' towns bear too: alone they do not say where a text is.
-        self._towns_elsewhere = {row["name"] for row in self._elsewhere if row["level"] == "town"}
+        # Names of ours that towns or communities of other counties bear too: alone they do not say where a text is.
+        self._common = {row["name"] for row in self._elsewhere if row["level"] in _OURS_TOO}
         self.roads: dict[str, list[Row]] = defaultdict(list)
         self._add_city()
         communities: dict[str, list[str]] = defaultdict(list)
@@ -123,9 +124,9 @@ class Gazetteer:
             else:
                 self._add_place(place)
         for form, codes in communities.items():
-            self._add(form, Name(COMMUNITY, tuple(codes)))
+            self._add(form, Name(COMMUNITY, tuple(codes), 1.0, said_form(form) not in self._common))
         for town, district in other_towns.items():
-            self._add(town, Name(STREET, (district,), 0.65))
+            self._add(town, Name(STREET, (district,), 0.65, anywhere=False))
         self._add_tables()
         self._add_elsewhere()
         self._automaton = ahocorasick.Automaton()
@@ -154,7 +155,7 @@ class Gazetteer:
             self._add(place.name, Name(DISTRICT, codes))
             self._add(_DISTRICT_SUFFIX.sub("", place.name), Name(DISTRICT_SHORT, codes, 0.8))
             return
-        unique = place.name not in self._towns_elsewhere
+        unique = place.name not in self._common
         for form in street_forms(place.name):
             anywhere = unique and (form == place.name or place.name.endswith("街道"))
             self._add(form, Name(STREET, codes, 1.0 if form == place.name else 0.95, anywhere))
@@ -175,8 +176,8 @@ class Gazetteer:
     def _add_elsewhere(self) -> None:
         """Other areas by their whole names; provinces and prefectures also without their suffix."""
         for row in self._elsewhere:
-            if row["level"] != "town":
-                self._add(row["name"], Name(OTHER))
+            if row["level"] not in _OURS_TOO:  # 沛县 is too short to be looked for anywhere in a text
+                self._add(row["name"], Name(OTHER if len(row["name"]) > 2 else OTHER_SHORT))
             suffix = {"province": _PROVINCE_SUFFIX, "city": _PREFECTURE_SUFFIX}.get(row["level"])
             short = suffix.sub("", row["name"]) if suffix else ""
             if len(short) > 1:
@@ -199,3 +200,11 @@ def community_forms(name: str) -> set[str]:
         stem = community[1]
         return {name, *(stem + end for end in ("社区", "居委会", "社区居委会", "社区居民委员会", "居民委员会"))}
     return {name}
+
+
+def said_form(name: str) -> str:
+    """A community's or village's name as people say it, 桂花湾社区 or 章山村: the form of elsewhere.csv."""
+    if village := _VILLAGE.match(name):
+        return f"{village[1]}村"
+    community = _COMMUNITY.match(name)
+    return f"{community[1]}社区" if community else name

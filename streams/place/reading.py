@@ -28,15 +28,17 @@ from gridhub.streams.place.gazetteer import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BETWEEN = re.compile(r"[,，。.;；:：/|>()（）·•・\-—_~\"'“”\[\]【】<>《》]*")
+BETWEEN = frozenset(",，。.;；:：/|>()（）·•・-—_~\"'“”[]【】<>《》")
 _CITY_FILL = re.compile(r"(?:市辖区|市区|城区|市直)")
+_FILL_BEGINS = frozenset("市城")
+_OFFICE_BEGINS = frozenset("党人镇乡政")
+_JOINS = frozenset("与和及、至到或")
 _OFFICE = re.compile(r"(?:党工委|人民政府|镇政府|乡政府|政府)?")
 _ZONE = re.compile(
     r"(?:国家级)?(?:黄金山)?(?:经济技术|经济|工业)?(?:开发区|经开区)(?:黄金山(?:新区|工业园区|工业园)?)?|黄金山(?:工业)?新区|经开区"
 )
 _LOCAL_ZONE = re.compile(r"(?:经济技术|经济|高新技术产业|高新技术|高新)?开发区|高新区|经开区|罗桥|城北")
 _COUNTY_TOWN = re.compile(r"城关(?:镇|街道)?(?!村|社区|区)")
-_JOINED = re.compile(r"(?:与|和|及|、|至|到|或|/|-|,)?")
 _ROAD_NEXT = re.compile(r"[\u4e00-\u9fff]{2,8}?(?:路|街|大道|巷|里)(?:[0-9东南西北特与和附旁口,(]|交叉|$)")
 # 黄石公园, 大冶湖, 阳新大道, 铁山矿: what begins so is the name of something else.
 _NO_PLACE = re.compile(
@@ -51,7 +53,6 @@ _COUNTY_TOWNS = {"420222": "420222100"}
 # 兴国镇 is the county town of 阳新县; the old 城关 of 大冶 is several streets now, so only its city is certain.
 
 NO_CONTEXT = 0.8
-_VILLAGE = re.compile(r"村(?:委会|民委员会)?$")
 ZONE_CODE = "420240"
 
 
@@ -90,8 +91,10 @@ class Reader:
 
     def skip(self, at: int) -> int:
         """The place behind signs and brackets."""
-        found = BETWEEN.match(self.text, at)
-        return found.end() if found else at
+        text, end = self.text, len(self.text)
+        while at < end and text[at] in BETWEEN:
+            at += 1
+        return at
 
     def is_area(self, hit: Hit) -> bool:
         """Whether 黄石市 or 铁山区 does not go on as 市场 or 区域."""
@@ -120,7 +123,7 @@ class Reader:
         at, hit = reading.at, self.hits.at(reading.at, CITY)
         while hit and self.is_area(hit):
             at = self.skip(hit.end)
-            if fill := _CITY_FILL.match(self.text, at):
+            if self.text[at : at + 1] in _FILL_BEGINS and (fill := _CITY_FILL.match(self.text, at)):
                 at = self.skip(fill.end())
             hit = self.hits.at(at, CITY)
         if at == reading.at and not self.hits.at(at, DISTRICT) and (short := self.bare_city(reading)):
@@ -177,14 +180,15 @@ class Reader:
     def _beside(self, code: str, end: int) -> tuple[int, tuple[str, ...]]:
         """Where to read on, and 西塞山区 in 黄石港区与西塞山区交界处, but not 大冶市 in 西塞山区大冶市某某公司."""
         at = self.skip(end)
-        joined = _JOINED.match(self.text, at)
-        other = self.hits.at(self.skip(joined.end()) if joined else at, DISTRICT)
+        joined = self.text[at : at + 1] in _JOINS
+        other = self.hits.at(self.skip(at + 1) if joined else at, DISTRICT)
         if not other or other.name.codes[0] == code or not self.is_area(other) or self.is_company(other.end):
             return at, ()
         return at, other.name.codes
 
     def _county_town(self, reading: Reading) -> Reading:
-        town = _COUNTY_TOWN.match(self.text, reading.at) if reading.code not in {"", CITY_CODE} else None
+        named = reading.code not in {"", CITY_CODE} and self.text.startswith("城关", reading.at)
+        town = _COUNTY_TOWN.match(self.text, reading.at) if named else None
         if not town:
             return reading
         code = _COUNTY_TOWNS.get(reading.code, reading.code)
@@ -209,8 +213,10 @@ class Reader:
             shared = {reading.code, code} <= self._zone_codes
             return reading._replace(candidates=(code,)) if shared else reading._replace(rivals=(code,))
         sure = reading.sure * hit.name.sure * (1.0 if reading.context else NO_CONTEXT)
-        office = _OFFICE.match(self.text, hit.end)
-        return reading._replace(at=self.skip(office.end() if office else hit.end), code=code, sure=sure, zone=False)
+        end = hit.end
+        if self.text[end : end + 1] in _OFFICE_BEGINS and (office := _OFFICE.match(self.text, end)):
+            end = office.end()
+        return reading._replace(at=self.skip(end), code=code, sure=sure, zone=False)
 
     def _own_community_next(self, street: Hit) -> bool:
         """A town that others counties have too is ours where one of its own villages follows."""
@@ -234,11 +240,11 @@ class Reader:
     def take_community(self, reading: Reading, hit: Hit) -> Reading:
         """Go into a community: the only one of its name inside what was read, else all of them are candidates.
 
-        A village's name alone (新农村, 东山村) is too common in the country to be an answer.
+        A name that other counties bear too (和平社区, 东山村) is no answer alone.
         """
         bearers = tuple(code for code in hit.name.codes if self.inside(code, reading))
         alone = not (reading.context or reading.code)
-        if len(bearers) != 1 or (alone and _VILLAGE.search(self.text, hit.start, hit.end)):
+        if len(bearers) != 1 or (alone and not hit.name.anywhere):
             return reading._replace(candidates=bearers)
         sure = NO_CONTEXT if alone else 1.0
         return reading._replace(at=hit.end, code=bearers[0], sure=reading.sure * sure * hit.name.sure, zone=False)

@@ -64,6 +64,22 @@ def locate(text):
         ("沈家营街道办事处", "420202005"),
         ("黄石市中级人民法院驻阳新县办案点", "420222"),
         ("联系地址:黄石市黄石港区天津路", "420202"),
+        ("桂花湾社区3栋", "420202005001"),
+        ("白沙镇潘祥村", "420222107201"),
+        ("武汉某某有限公司,湖北省黄石市下陆区杭州西路", "420204"),
+        ("阳新县商会(湖北省黄石市下陆区杭州西路)", "420204"),
+        ("黄石市下陆区大冶有色金属集团", "420204"),
+        ("黄石港区武汉市商业银行", "420202"),
+        ("湖北省黃石市鐵山區鑛山路", "420205"),
+        ("黄石市石灰窑区", "420203"),
+        ("湖北省大冶县", "420281"),
+        ("黄石市大治市", "420281"),
+        ("阳新县□源口镇", "420222103"),
+        ("湖北省黄石市开发区•铁山区金山街办园博大道289", "420205"),
+        ("黄石市黄石大道文化宫名表专柜(黄石港区)189号", "420202"),
+        ("湖北省-黄石市-阳新县-湖北省黄石市阳新县兴国镇", "420222100"),
+        ("黄石市第五医院", "420204"),
+        ("大冶市南山村", "420281"),
     ],
 )
 def test_addresses_lead_to_the_deepest_place_they_say(text, code):
@@ -97,6 +113,16 @@ def test_addresses_lead_to_the_deepest_place_they_say(text, code):
         ("美国怀俄明州黄石公园", Problem.OUTSIDE_CITY),
         ("鄂州市花湖镇", Problem.OUTSIDE_CITY),
         ("黄石市人民政府驻武汉办事处", Problem.OUTSIDE_CITY),
+        ("浙江省台州市黄岩区西城街道黄石大道399号", Problem.OUTSIDE_CITY),
+        ("广州市白云区黄石街道江夏北中路12号", Problem.OUTSIDE_CITY),
+        ("广西北海市铁山港区", Problem.OUTSIDE_CITY),
+        ("登封市大冶镇", Problem.OUTSIDE_CITY),
+        ("沛县河口镇孟庄居委会", Problem.OUTSIDE_CITY),
+        ("连云港路南街道向阳社区居委会", Problem.NO_PLACE_NAMED),
+        ("湘湖街道南湖社区居委会", Problem.NO_PLACE_NAMED),
+        ("黄石市黄石港区武汉市江岸区", Problem.OUTSIDE_CITY),
+        ("黄石市浠水县", Problem.OUTSIDE_CITY),
+        ("武汉市商业银行黄石分行", Problem.OUTSIDE_CITY),
         ("武汉市武昌区黄石市驻汉办事处", Problem.OUTSIDE_CITY),
     ],
 )
@@ -112,6 +138,7 @@ def test_what_says_no_place_of_the_city_is_not_placed(text, problem):
         ("滨湖社区居委会", Problem.AMBIGUOUS_NAME, ("420203010007", "420222456002")),
         ("黄石市滨湖社区", Problem.AMBIGUOUS_NAME, ("420203010007", "420222456002")),
         ("新农村", Problem.AMBIGUOUS_NAME, ("420281070213",)),
+        ("朝阳社区", Problem.AMBIGUOUS_NAME, ("420281002006",)),
         ("黄石市黄石港区、西塞山区", Problem.AMBIGUOUS_NAME, ("420202", "420203")),
         ("黄石港区与西塞山区交界处", Problem.AMBIGUOUS_NAME, ("420202", "420203")),
         ("黄石港区团城山街道", Problem.PLACES_CONTRADICT, ("420202", "420204004")),
@@ -179,3 +206,18 @@ def test_real_addresses_get_no_wrong_district():
         elif code and code != "420200" and given_district:
             assert code[:6] == given_district[0]
     assert (len(rows), found) == (23, 12)
+
+
+def test_a_named_district_stands_where_the_rest_is_ambiguous():
+    """Of two villages of one name in the named district the district is the answer, and both are candidates."""
+    answer = locate("大冶市南山村")
+    assert (answer.code, answer.candidates) == ("420281", ("420281105208", "420281108215"))
+    assert answer.confidence < locate("大冶市").confidence
+
+
+def test_a_house_number_counts_only_between_known_ones_and_in_the_city():
+    """黄石大道 275 lies between two known numbers; 500 does not; without the city the road may be another city's."""
+    assert locate("黄石市黄石大道275号").code == "420203"
+    assert locate("黄石市黄石大道500号").code == "420200"
+    assert locate("黄石大道275号").code is None
+    assert locate("黄石市黄石大道275号").confidence < 0.75
