@@ -49,7 +49,7 @@ _LATE_H = (0.5, 6.0)
 _LIVE_LATE_H = (0.01, 0.1)  # in an endless run, so that what waits stays bounded
 _LIVE_SPREAD_MS = 3 * MINUTE_MS
 _MOST_WAITING = 50_000
-_TELL: dict[str, Callable[[Report, Land, Random], Told]] = {
+TELL: dict[str, Callable[[Report, Land, Random], Told]] = {
     POLICE: police.tell,
     POWER: power.tell,
     WEATHER: weather.tell,
@@ -73,7 +73,7 @@ class City:
     ) -> None:
         """`departments` that the simulator has words for take part; `folder` is the catalogue's (None: bundled)."""
         self.land = Land(catalogue, folder)
-        self.topics = {code: departments.by_code[code].topic.name for code in _TELL if code in departments.by_code}
+        self.topics = {code: departments.by_code[code].topic.name for code in TELL if code in departments.by_code}
         self.categories = categories or Categories.load()
         self.seed = seed
 
@@ -189,7 +189,7 @@ class _Run:
     def _told(self, report: Report, first_id: str = "") -> Told:
         if first_id:
             report = replace(report, first_id=first_id)
-        return _TELL[report.voice.department](report, self.land, self.rng)
+        return TELL[report.voice.department](report, self.land, self.rng)
 
     def _publish(self, matter: Matter, report: Report, told: Told) -> None:
         late = self.rng.random() < RATES.late

@@ -24,7 +24,7 @@ def tell(report: Report, land: Land, rng: Random) -> Told:
     way = "coordinates" if report.precision == "point" else rng.choice(_WAYS)
     at = beijing(report.at_ms)
     event_id = f"CG{at:%Y%m%d}{report.serial:09d}"
-    columns, code = _place(report, land, rng, way)
+    columns, code = placed(report, land, rng, way)
     record = {
         "id": event_id,
         "source": URBAN,
@@ -38,7 +38,8 @@ def tell(report: Report, land: Land, rng: Random) -> Told:
     return Told(record, report.grid[:12], event_id, way, (code,))
 
 
-def _place(report: Report, land: Land, rng: Random, way: str) -> tuple[dict[str, Any], str]:
+def placed(report: Report, land: Land, rng: Random, way: str) -> tuple[dict[str, Any], str]:
+    """The columns of GenericPlace that tell the report's place in this way, and the code that a perfect hub finds."""
     grid, community = report.grid, report.grid[:12]
     if way == "code":
         return _code(grid, rng)

@@ -100,7 +100,7 @@ def _held(event: Row, incident_id: str, parent: Parent, recall: Recall) -> Found
 
 
 def stays_held(incident: Row, event: Row, recall: Recall) -> bool:
-    """Whether a held incident stays so after this event joined it: not when it brings danger to life or is severe."""
+    """Whether a held incident stays so after this event joined it: only where the event alone would have waited too."""
     entries = (Parent(*entry) for entry in recall.ledger.get(parents_key(event["area"])) or ())
     parent = next((entry for entry in entries if entry.parent_id == incident["parent_id"]), None)
     rule = recall.facts.matching.parents.rule(parent.rule) if parent else None
@@ -108,7 +108,7 @@ def stays_held(incident: Row, event: Row, recall: Recall) -> bool:
         parent is not None
         and rule is not None
         and not recall.kind(event["category"]).life_safety
-        and rule.holds(parent.severity, incident["category"], incident["severity"])
+        and rule.holds(parent.severity, event["category"], incident["severity"])
     )
 
 
