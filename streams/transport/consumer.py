@@ -23,6 +23,7 @@ from gridhub.streams.transport.thread import ConsumerThread
 FETCH_TIMEOUT_S = 1.0  # it is woken when a lane opens, has room again, or is taken from us
 
 
+STRAY_S = 10.0  # a batch that takes longer from here to its lane was dropped on the way
 FEW = 256  # records of one fetch, of all lanes together: so few that the next fetch may gather a little more
 
 
@@ -119,6 +120,7 @@ class Consumer(driver.Consumer):
         """Fetch for the lanes that have room; yields one message per lane, its value a Batch."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+        self._find_missing()
         self._room.clear()
         hungry = {tp for lane in self._hungry() for tp in lane.tps}
         if not hungry:
@@ -130,17 +132,23 @@ class Consumer(driver.Consumer):
         async with self._fetching:
             epochs = {key: lane.epoch for key, lane in self.lanes.items()}
             records = await self._getmany(active_partitions=hungry, timeout=min(timeout, FETCH_TIMEOUT_S))
+            self._thread.arrived()
             self._find_jumps()
         if 0 < sum(map(len, records.values())) < FEW:
             self._rest_until = time.monotonic() + self.plan.options.gather_ms / 1000
+        for batch in self._batches(records, epochs):
+            if self.flow_active and not self.should_stop and not batch.lane.join(batch):
+                yield self._message(batch)
+
+    def _batches(self, records: Mapping[Any, Any], epochs: Mapping[tuple[str, int], int]) -> list[Batch]:
+        """What was fetched, by lane, cut and counted: all of it before anything can come between."""
+        batches, options = [], self.plan.options
         for key, parts in self._group(records).items():
-            for piece in cut(parts, self.plan.options.batch_bytes, self.plan.options.batch_events):
-                if (lane := self.lanes.get(key)) is None:
-                    continue
-                batch = Batch(lane, epochs.get(key, -1), piece.parts, lane.fetched, piece.size)
-                lane.count(batch)
-                if self.flow_active and not self.should_stop and not lane.join(batch):
-                    yield self._message(batch)
+            if (lane := self.lanes.get(key)) is not None:
+                for piece in cut(parts, options.batch_bytes, options.batch_events):
+                    batches.append(Batch(lane, epochs.get(key, -1), piece.parts, lane.fetched, piece.size))
+                    lane.count(batches[-1])
+        return batches
 
     async def _drain_messages(self, fetcher: Any) -> None:
         """Faust's loop, without the four tasks that it makes and ends for each message."""
@@ -162,6 +170,11 @@ class Consumer(driver.Consumer):
         """A lane opened, or has room again: what waits, or is fetched for the others only, looks again."""
         self._room.set()
         self._thread.wake()
+
+    def _find_missing(self) -> None:
+        for lane in self.lanes.values():
+            if lane.misses(STRAY_S):
+                lane.go_astray(f"a batch did not come within {STRAY_S:.0f} s")
 
     def _find_jumps(self) -> None:
         for tp in self._thread.jumped():

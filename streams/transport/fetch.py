@@ -80,7 +80,12 @@ def drain(fetcher: Any, tps: Collection[TP], limit: int) -> dict[TP, Records]:
             break  # the error waits until nothing else is there to be given
         del buffered[tp]  # also when it raises: what was not given is fetched again
         fetcher._notify(fetcher._wait_consume_future)  # noqa: SLF001
-        records = _take(result, limit) if isinstance(result, FetchResult) else result.check_raise()
+        try:
+            records = _take(result, limit) if isinstance(result, FetchResult) else result.check_raise()
+        except CorruptRecordException:
+            if not found:
+                raise
+            break  # it is fetched again, and raises again when there is nothing else to be given
         if records is not None:
             found[TP(*tp)] = records
         if result.has_more():

@@ -53,6 +53,7 @@ class Lane:
         self.held_bytes = 0  # of batches that were fetched and are not worked on yet
         self.left_to_restore = 0  # records of the changelog
         self._taken = 0
+        self._counted_at = 0.0
         self._astray = False
         self._producer: LaneProducer | None = None
         self._store: Any = None
@@ -160,6 +161,11 @@ class Lane:
         if batch.epoch == self.epoch:
             self.fetched += 1
             self.held_bytes += batch.size
+            self._counted_at = time.monotonic()
+
+    def misses(self, limit_s: float) -> bool:
+        """Whether a batch is on its way for longer than this: then it will not come, and no later one may tell of it."""
+        return self.open and self.fetched != self._taken and time.monotonic() - self._counted_at > limit_s
 
     @property
     def waiting(self) -> bool:

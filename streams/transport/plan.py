@@ -68,6 +68,7 @@ class Options:
     batch_events: int = 2000  # most events in one transaction
     batch_bytes: int = 4 << 20  # of keys and values in one transaction; the record that reaches it is the last
     queue_bytes: int = 2 << 20  # that a lane may hold before its topics are no longer fetched
+    fetch_bytes: int = 8 << 20  # of one answer of a broker, as compressed as it is written
     memory_bytes: int = 32 << 20  # that all lanes may hold together
     compression: str | None = None  # of what is written: gzip; snappy, lz4, zstd with the library `cramjam`
     min_free_bytes: int = 128 << 20  # free disk below which a lane with state stops the worker

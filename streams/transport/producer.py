@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
@@ -78,9 +79,22 @@ class LaneProducer:
         offsets: Mapping[TP, int],
     ) -> int | None:
         """Send all of it and the offsets in one transaction; gives the last changelog offset written, if any."""
+        columns = place(outputs, self.options.partition_counts)
+        try:
+            return await self._commit(columns, changelog, changes, offsets)
+        except AssertionError as error:  # how aiokafka says that its producer met trouble between two of our calls
+            raise KafkaError(f"the producer is in no state for this: {error}") from error
+
+    async def _commit(
+        self,
+        columns: Mapping[TP, Column],
+        changelog: TP | None,
+        changes: Mapping[bytes, bytes | None],
+        offsets: Mapping[TP, int],
+    ) -> int | None:
         await self._kafka.begin_transaction()
         sent = []
-        for tp, column in place(outputs, self.options.partition_counts).items():
+        for tp, column in columns.items():
             sent += await self._send(tp, column)
         logged = []
         if changelog is not None and changes:

@@ -35,6 +35,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         super().__init__(*args, **kwargs)
         self._ahead_since: dict[TopicPartition, float] = {}
         self._stands: dict[TP, int] = {}  # where our last fetch or rewind left each partition
+        self._reached: dict[TP, int] = {}
         self._jumped: set[TP] = set()
         self._woken = False
 
@@ -51,6 +52,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_records=None,
             max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             max_partition_fetch_bytes=1 << 20,
+            fetch_max_bytes=options.fetch_bytes,
             fetch_max_wait_ms=options.fetch_wait_ms,
             consumer_timeout_ms=FETCHER_ROUND_MS,
             request_timeout_ms=40_000,
@@ -78,8 +80,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         here = self._positions(active_partitions)
         self._jumped |= {tp for tp, position in here.items() if self._stands.get(tp, position) != position}
         records = await self._fetch_columns(consumer, active_partitions, timeout or 0.0)
-        self._stands.update(self._positions(active_partitions))
+        self._reached = self._positions(active_partitions)
         return records
+
+    def arrived(self) -> None:
+        """What was fetched is with us: here the next fetch goes on. What gets lost before that shows as a jump."""
+        self._stands.update(self._reached)
+        self._reached = {}
 
     async def _fetch_columns(self, consumer: Any, tps: set[TP], timeout_s: float) -> dict[TP, Records]:
         """In place of the driver's own, with its questions."""

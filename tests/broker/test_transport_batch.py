@@ -126,7 +126,7 @@ async def test_a_position_that_somebody_moved_is_noticed(thread, monkeypatch):
     thread._ensure_consumer = lambda: SimpleNamespace(
         _subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
     )
-    thread._stands, thread._jumped = {}, set()
+    thread._stands, thread._reached, thread._jumped = {}, {}, set()
     thread.consumer.plan.options = Options(("127.0.0.1:1",), None, {})
 
     async def fetched(_self, *_args):
@@ -134,9 +134,14 @@ async def test_a_position_that_somebody_moved_is_noticed(thread, monkeypatch):
         return {}
 
     monkeypatch.setattr(ConsumerThread, "_fetch_columns", fetched)
-    await thread._fetch_records(None, {TP("t", 0)})
-    await thread._fetch_records(None, {TP("t", 0)})
+    for _ in range(2):
+        await thread._fetch_records(None, {TP("t", 0)})
+        thread.arrived()
     assert thread.jumped() == set()
+    await thread._fetch_records(None, {TP("t", 0)})  # its records are lost on the way
+    await thread._fetch_records(None, {TP("t", 0)})
+    assert thread.jumped() == {TP("t", 0)}
+    thread.arrived()
     state._position = 3
     await thread._fetch_records(None, {TP("t", 0), TP("t", 1)})
     assert thread.jumped() == {TP("t", 0)}

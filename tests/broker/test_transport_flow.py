@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from gridhub.streams.transport import Batch, Consumer, Effects, LaneGroup, Options, Plan, Silent
+from gridhub.streams.transport import lane as lane_module
 from gridhub.streams.transport.fetch import Waits, fetch, wake
 from gridhub.streams.transport.lane import Lane
 
@@ -110,6 +111,36 @@ async def test_a_batch_joins_those_that_wait(lane):
     assert not lane.join(Batch(lane, lane.epoch - 1, {}, 2))
     assert [(offsets(found), todo is work) for found, todo in lane._queue] == [([0], True), ([1], True)]
     assert lane.open
+
+
+async def test_a_batch_that_never_comes_is_missed(lane, monkeypatch):
+    """Dropped on its way, and none after it would tell: after a while the lane knows. What came is not missed."""
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(lane_module, "time", clock)
+    first, _ = batch(lane, 0, 1, 1), batch(lane, 1, 1, 1)
+    lane.take(first, work)
+    clock.now += 9
+    assert not lane.misses(10.0)
+    clock.now += 2
+    assert lane.misses(10.0)
+    Consumer._find_missing(SimpleNamespace(lanes={1: lane}))
+    assert (lane.open, lane.waiting, lane.misses(10.0)) == (False, False, False)
+    lane.rewound({HOME: 0})
+    clock.now += 100
+    assert not lane.misses(10.0)
+
+
+async def test_everything_fetched_is_counted_before_anything_is_given(lane):
+    """Also what is never given, since the one who asked was ended: else nobody would know that it is missing."""
+    options = lane.plan.options
+    consumer = SimpleNamespace(plan=lane.plan, lanes={("g", 0): lane}, _group=lambda r: Consumer._group(consumer, r))
+    rows = [SimpleNamespace(offset=i, serialized_key_size=-1, serialized_value_size=100) for i in range(10)]
+    found = Consumer._batches(consumer, {HOME: rows}, {("g", 0): lane.epoch})
+    assert [len(each) for each in found] == [4, 4, 2]
+    assert all(len(each) <= options.batch_events and each.size <= options.batch_bytes for each in found)
+    assert (lane.fetched, lane.held_bytes, [each.number for each in found]) == (3, 1000, [0, 1, 2])
+    stale = Consumer._batches(consumer, {HOME: rows[:1]}, {("g", 0): lane.epoch - 1})
+    assert (len(stale), lane.fetched) == (1, 3)
 
 
 def fetcher(*buffered, assigned=(HOME,)):
