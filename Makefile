@@ -46,11 +46,9 @@ bench: install ## the engine and its peers at one job: ONLY= MINUTES=2 REPEATS=3
 	@$(BIN)/python bench/engine/run.py $(strip $(BENCH))
 
 bench-parts: install ## cost per room, of locating, of remembering and restoring; take-over after kill -9
-	@$(BIN)/python bench/rooms.py
-	@$(BIN)/python bench/engine/grids.py
-	@$(BIN)/python bench/engine/state_scale.py
-	@$(BIN)/python bench/engine/restore.py
-	@$(BIN)/python bench/crash/takeover.py
+	@mkdir -p .gridhub/bench
+	@{ for part in bench/rooms.py bench/engine/grids.py bench/engine/state_scale.py bench/engine/restore.py \
+	bench/crash/takeover.py; do $(BIN)/python $$part || exit 1; done; } | tee .gridhub/bench/parts.jsonl
 
 bench-report: install ## table and plot in docs/performance.md from what `make bench` has measured
 	@$(BIN)/python bench/engine/report.py

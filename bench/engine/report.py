@@ -35,7 +35,8 @@ def main() -> int:
     """Write both files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=envs.HOME / "results.jsonl")
-    found = summary.medians(summary.lines(parser.parse_args().results))
+    results = parser.parse_args().results
+    found = summary.medians(summary.lines(results))
     measured = [line for line in found if line.get("events_per_second") and "-road" not in line["contender"]]
     if not measured:
         sys.stderr.write("No results yet: `make bench` first.\n")
@@ -43,7 +44,9 @@ def main() -> int:
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{_tables(found)}\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(
+        f"{before}{BEGIN}\n{_tables(found)}{_parts(results.with_name('parts.jsonl'))}\n{END}{after}", encoding="utf-8"
+    )
     PLOT.write_text(_plot(measured), encoding="utf-8")
     return 0
 
@@ -55,6 +58,19 @@ def _tables(found: list[Line]) -> str:
     if roads:
         parts += ["The hub's whole road on the simulator's events, and the same rooms in a plain loop:", _table(roads)]
     return "\n\n".join(parts) + "\n"
+
+
+def _parts(file: Path) -> str:
+    """What the parts cost: one table for each kind of line."""
+    kinds: dict[tuple[str, ...], list[Line]] = {}
+    for line in summary.lines(file):
+        kinds.setdefault(tuple(line), []).append(line)
+    tables = []
+    for names, lines in kinds.items():
+        rows = ["| " + " | ".join(f"`{name}`" for name in names) + " |", "|" + "---|" * len(names)]
+        rows += ["| " + " | ".join(str(line[name]) for name in names) + " |" for line in lines]
+        tables.append("\n".join(rows))
+    return "\n" + "\n\n".join(tables) + "\n" if tables else ""
 
 
 def _table(lines: list[Line]) -> str:
@@ -70,7 +86,7 @@ def _cell(key: str, line: Line) -> str:
     value = line.get(key)
     if key == "contender":
         asked = " ".join(f"{name}={what}" for name, what in line.get("asked", {}).items())
-        told = line.get("skipped") or line.get("error")
+        told = str(line.get("skipped") or line.get("error") or "").strip()
         marks = [f"`{asked}`"] * bool(asked) + ["disturbed"] * bool(line.get("disturbed"))
         marks += [f"not measured: {told.splitlines()[-1]}"] * bool(told and not line.get("events_per_second"))
         return f"{value} ({'; '.join(marks)})" if marks else str(value)
