@@ -88,7 +88,8 @@ def _cell(key: str, line: Line) -> str:
         asked = " ".join(f"{name}={what}" for name, what in line.get("asked", {}).items())
         told = str(line.get("skipped") or line.get("error") or "").strip()
         marks = [f"`{asked}`"] * bool(asked) + ["disturbed"] * bool(line.get("disturbed"))
-        marks += [f"not measured: {told.splitlines()[-1]}"] * bool(told and not line.get("events_per_second"))
+        if told and not line.get("events_per_second"):
+            marks.append(f"not measured: {told.splitlines()[-1]}")
         return f"{value} ({'; '.join(marks)})" if marks else str(value)
     if value is None:
         return ""
