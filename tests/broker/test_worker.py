@@ -328,6 +328,28 @@ def test_a_task_goes_from_dispatched_to_closed(hub):
     assert incidents[-1]["state"] == "closed"
     refused = [row for row in hub.records("hub.quarantine") if row["room"] == "track"]
     assert "same_actor" in {row["reason"] for row in refused}
+    told = explained(hub, event_id, "--lang", "zh")
+    for part in (
+        "收到原文：dept.power.events/",
+        "由部门键确定，置信度 0.9975",
+        "坐标（GCJ-02）指向",
+        decision["incident_id"],
+        "已结案",
+    ):
+        assert part in told
+    steps = [json.loads(line) for line in explained(hub, event_id).splitlines()]
+    assert [step["step"] for step in steps[:2]] == ["received", "located"]
+    assert "no open incident of its kind is within reach" in next(
+        step["en"] for step in steps if step["step"] == "decided"
+    )
+
+
+def explained(hub, event_id, *options):
+    """What `gridhub explain` says about an event."""
+    command = [GRIDHUB, "explain", event_id, *options]
+    done = subprocess.run(command, env=hub.env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_sigterm_stops_within_ten_seconds(hub):
