@@ -13,7 +13,7 @@ import faust
 from faust.events import Event
 from faust.types import TP
 
-from gridhub.streams.transport.records import Headers, columns, join, last_offset, sizes
+from gridhub.streams.transport.records import Headers, columns, first_offset, join, last_offset, sizes
 
 
 class Output(NamedTuple):
@@ -45,6 +45,14 @@ class State(Protocol):
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Give the values of these keys, None where there is none."""
         ...
+
+
+class NoState:
+    """The state of a lane that keeps none."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """None for each key."""
+        return [None] * len(keys)
 
 
 @dataclass(slots=True)
@@ -82,6 +90,11 @@ class Batch:
     def columns(self, topic: str) -> tuple[list[bytes | None], list[bytes | None]]:
         """Keys and values of this topic's records, in offset order; two empty lists where there are none."""
         return columns(self.parts.get(TP(topic, self.partition), ()))
+
+    @property
+    def starts(self) -> dict[TP, int]:
+        """The offset of each part's first record."""
+        return {tp: first_offset(records) for tp, records in self.parts.items()}
 
     @property
     def ends(self) -> dict[TP, int]:

@@ -146,7 +146,7 @@ class Consumer(driver.Consumer):
         for key, parts in self._group(records).items():
             if (lane := self.lanes.get(key)) is not None:
                 for piece in cut(parts, options.batch_bytes, options.batch_events):
-                    batches.append(Batch(lane, epochs.get(key, -1), piece.parts, lane.fetched, piece.size))
+                    batches.append(Batch(lane, epochs.get(key, -1), piece.parts, lane.queue.fetched, piece.size))
                     lane.count(batches[-1])
         return batches
 
@@ -162,9 +162,9 @@ class Consumer(driver.Consumer):
 
     def _hungry(self) -> list[Lane]:
         """The lanes to fetch for; when all together hold too much, only those that would stand still."""
-        held_bytes = sum(lane.held_bytes for lane in self.lanes.values() if lane.open)
+        held_bytes = sum(lane.queue.held_bytes for lane in self.lanes.values() if lane.open)
         full = held_bytes >= self.plan.options.memory_bytes
-        return [lane for lane in self.lanes.values() if lane.hungry and not (full and lane.held_bytes)]
+        return [lane for lane in self.lanes.values() if lane.hungry and not (full and lane.queue.held_bytes)]
 
     def lane_has_room(self) -> None:
         """A lane opened, or has room again: what waits, or is fetched for the others only, looks again."""
@@ -173,7 +173,7 @@ class Consumer(driver.Consumer):
 
     def _find_missing(self) -> None:
         for lane in self.lanes.values():
-            if lane.misses(STRAY_S):
+            if lane.open and lane.queue.misses(STRAY_S):
                 lane.go_astray(f"a batch did not come within {STRAY_S:.0f} s")
 
     def _find_jumps(self) -> None:

@@ -11,31 +11,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from faust.types import TP
 
-from gridhub.streams.transport.batch import Batch, Effects, State, Work, merge
+from gridhub.streams.transport.batch import Batch, Effects, NoState, State, Work
 from gridhub.streams.transport.changelog import Progress
 from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER, Later, StateError
 from gridhub.streams.transport.plan import LaneGroup, Plan
 from gridhub.streams.transport.producer import LaneProducer
-from gridhub.streams.transport.records import first_offset
+from gridhub.streams.transport.queue import BatchQueue
 from gridhub.streams.transport.restore import restore
 
 BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 5.0)
 CANCEL_AGAIN_S = 2.0
-
-
-class NoState:
-    """The state of a lane that keeps none."""
-
-    def get_many(self, keys: Any) -> list[bytes | None]:
-        """None for each key."""
-        return [None] * len(keys)
 
 
 class Lane:
@@ -48,16 +39,11 @@ class Lane:
         self.tps: set[TP] = set()
         self.next_offset: dict[TP, int] = {}
         self.open = False
-        self.generation = 0
-        self.fetched = 0  # batches since the last rewind
-        self.held_bytes = 0  # of batches that were fetched and are not worked on yet
+        self.queue = BatchQueue(plan.options)
         self.left_to_restore = 0  # records of the changelog
-        self._taken = 0
-        self._counted_at = 0.0
         self._astray = False
         self._producer: LaneProducer | None = None
         self._store: Any = None
-        self._queue: deque[tuple[Batch, Work]] = deque()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
@@ -70,14 +56,13 @@ class Lane:
         """Take the lane over; it opens in a task of its own, and is open once its events may flow."""
         self.tps = tps
         self.next_offset = {tp: offset for tp, offset in self.next_offset.items() if tp in tps}
-        self.generation += 1
         self._task = asyncio.create_task(self._run(), name=f"lane-{self.group.name}-{self.partition}")
         self._task.add_done_callback(self._ended)
 
     async def stop(self, patience_s: float, *, keep_store: bool = False) -> None:
         """Let the running transaction end (or give it up after `patience_s`), then let the lane go."""
         self.open = False
-        self._queue.clear()
+        self.queue.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), patience_s)
         await self._end_task()
@@ -99,11 +84,8 @@ class Lane:
             self._store = None
 
     async def _acquire(self) -> None:
-        self._producer = LaneProducer(
-            f"{self.consumer.app.conf.id}-{self.group.name}-{self.partition}",
-            self.consumer.app.conf.id,
-            self.plan.options,
-        )
+        group = self.consumer.app.conf.id
+        self._producer = LaneProducer(f"{group}-{self.group.name}-{self.partition}", group, self.plan.options)
         await asyncio.wait_for(self._producer.start(), 2 * self.plan.options.transaction_timeout_s)
         if self.changelog is not None:
             await self._restore(self.changelog)
@@ -154,35 +136,27 @@ class Lane:
     @property
     def hungry(self) -> bool:
         """Whether more may be fetched for this lane."""
-        return self.open and self.held_bytes < self.plan.options.queue_bytes
+        return self.open and self.queue.has_room
 
     def count(self, batch: Batch) -> None:
         """A batch is on its way to us."""
         if batch.epoch == self.epoch:
-            self.fetched += 1
-            self.held_bytes += batch.size
-            self._counted_at = time.monotonic()
-
-    def misses(self, limit_s: float) -> bool:
-        """Whether a batch is on its way for longer than this: then it will not come, and no later one may tell of it."""
-        return self.open and self.fetched != self._taken and time.monotonic() - self._counted_at > limit_s
+            self.queue.count(batch)
 
     @property
     def waiting(self) -> bool:
         """Whether the lane holds work that is not committed."""
-        return not self._idle.is_set() or bool(self._queue)
+        return not self._idle.is_set() or bool(self.queue)
 
     def rewound(self, offsets: dict[TP, int]) -> None:
         """The consumer stands at these committed offsets now: older batches are stale, newer ones flow."""
         self.epoch += 1
-        self.fetched = self._taken = self.held_bytes = 0
+        self.queue.restart()
         self._astray = False
-        self._queue.clear()
         for tp, known in self.next_offset.items():
             if offsets.get(tp, known) < known:
-                self.log.error(
-                    "committed offset went back: the broker lost it", topic=tp.topic, was=known, now=offsets[tp]
-                )
+                lost = {"topic": tp.topic, "was": known, "now": offsets[tp]}
+                self.log.error("committed offset went back: the broker lost it", **lost)
         self.next_offset = {tp: offsets[tp] for tp in self.tps}
         self.open = True
         self.progress_at = time.monotonic()
@@ -192,25 +166,24 @@ class Lane:
         """Queue a batch; one fetched before the last rewind is dropped, it will be fetched again."""
         if batch.epoch != self.epoch or not self.open:
             return
-        if batch.number not in {None, self._taken}:
-            self.go_astray(f"batch {batch.number} came where {self._taken} was next")
+        if batch.number not in {None, self.queue.taken}:
+            self.go_astray(f"batch {batch.number} came where {self.queue.taken} was next")
             return
-        self._taken += 1
-        self._queue.append((batch, work))
+        self.queue.put(batch, work)
         self._ready.set()
 
     def join(self, batch: Batch) -> bool:
         """Put a batch behind one that waits, to get the same work, and say so; the agent need not be asked again."""
-        if not self._queue or batch.epoch != self.epoch or batch.number != self._taken:
+        if not self.queue or batch.epoch != self.epoch or batch.number != self.queue.taken:
             return False
-        self.take(batch, self._queue[-1][1])
+        self.take(batch, self.queue.last_work)
         return True
 
     def go_astray(self, why: str) -> None:
         """Something is missing between what was committed and what comes: open anew, the committed offsets decide."""
         self.log.warning("lane lost its place, opening it anew", why=why)
         self.open = False
-        self._queue.clear()
+        self.queue.clear()
         self._astray = True
         self._ready.set()
 
@@ -221,9 +194,9 @@ class Lane:
             self._ready.clear()
             if self._astray:
                 await self._open(wait_s=0.0)
-            while self._queue:
+            while self.queue:
                 await self.consumer.pace.turn()
-                if not self._queue:
+                if not self.queue:
                     break  # we lost our place while we waited
                 batch, work = self._next()
                 self._idle.clear()
@@ -235,18 +208,10 @@ class Lane:
                     await self._open(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
 
     def _next(self) -> tuple[Batch, Work]:
-        """What waits for the same work, as one batch: the more there is to do, the fewer transactions per event."""
-        batches, events, size, work = list[Batch](), 0, 0, self._queue[0][1]
-        while self._queue and self._queue[0][1] == work:
-            batch, full = self._queue[0][0], not self.hungry
-            events, size = events + len(batch), size + batch.size
-            if batches and (events > self.plan.options.batch_events or size > self.plan.options.batch_bytes):
-                break
-            batches.append(self._queue.popleft()[0])
-            self.held_bytes -= batch.size
-            if full and self.hungry:
-                self.consumer.lane_has_room()
-        return merge(batches), work
+        full, found = not self.hungry, self.queue.next()
+        if full and self.hungry:
+            self.consumer.lane_has_room()
+        return found
 
     async def _commit(self, batch: Batch, work: Work) -> str:
         if self._goes_back(batch):
@@ -280,8 +245,7 @@ class Lane:
         A rewind that was given up may still reach the consumer's thread, and aiokafka begins anew when a position
         lies outside of the log.
         """
-        starts = {tp: first_offset(rows) for tp, rows in batch.parts.items()}
-        behind = {tp: offset for tp, offset in starts.items() if offset < self.next_offset[tp]}
+        behind = {tp: offset for tp, offset in batch.starts.items() if offset < self.next_offset[tp]}
         for tp, offset in behind.items():
             self.log.warning("read what is committed", topic=tp.topic, offset=offset, committed=self.next_offset[tp])
         return bool(behind)
@@ -299,11 +263,10 @@ class Lane:
 
     async def _transact(self, batch: Batch, effects: Effects) -> None:
         assert self._producer is not None
-        offsets = batch.ends
-        last = await self._producer.commit(effects.outputs, self.changelog, effects.changes, offsets)
+        last = await self._producer.commit(effects.outputs, self.changelog, effects.changes, batch.ends)
         if last is not None:
             self._write(effects.changes, last + 1)
-        self.next_offset.update(offsets)
+        self.next_offset.update(batch.ends)
 
     def _write(self, changes: dict[bytes, bytes | None], position: int) -> None:
         try:
@@ -314,7 +277,7 @@ class Lane:
     async def _open(self, wait_s: float) -> None:
         """Open the lane, as long as it takes; a fenced one waits first: its new owner may be the rightful one."""
         self.open = False
-        self._queue.clear()
+        self.queue.clear()
         await self._release()
         await asyncio.sleep(wait_s)
         for attempt in count():

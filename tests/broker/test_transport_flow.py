@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from gridhub.streams.transport import Batch, Consumer, Effects, LaneGroup, Options, Plan, Silent
-from gridhub.streams.transport import lane as lane_module
+from gridhub.streams.transport import queue as queue_module
 from gridhub.streams.transport.fetch import Waits, fetch, wake
 from gridhub.streams.transport.lane import Lane
 
@@ -49,7 +49,7 @@ async def lane(tmp_path):
 def batch(lane, first, count, size):
     """A batch on its way to the lane."""
     found = Batch(
-        lane, lane.epoch, {HOME: [SimpleNamespace(offset=first + i) for i in range(count)]}, lane.fetched, size
+        lane, lane.epoch, {HOME: [SimpleNamespace(offset=first + i) for i in range(count)]}, lane.queue.fetched, size
     )
     lane.count(found)
     return found
@@ -73,7 +73,7 @@ async def test_what_waits_is_worked_together_up_to_the_limits(lane):
     assert taken == [
         ([0, 1, 2, 3], 20, True), ([4], 10, True), ([5, 6, 7], 310, False), ([8, 9], 101, False), ([10], 900, False),
     ]  # fmt: skip
-    assert lane.held_bytes == 0
+    assert lane.queue.held_bytes == 0
 
 
 async def test_a_full_lane_is_not_fetched_for_until_it_has_room(lane):
@@ -86,18 +86,18 @@ async def test_a_full_lane_is_not_fetched_for_until_it_has_room(lane):
     lane._next()
     assert (lane.hungry, lane.consumer.calls) == (True, ["room"])
     lane._next()
-    assert (lane.held_bytes, lane.consumer.calls) == (0, ["room"])
+    assert (lane.queue.held_bytes, lane.consumer.calls) == (0, ["room"])
 
 
 async def test_all_lanes_together_hold_no_more_than_the_memory(lane, tmp_path):
     """Above it only lanes that would stand still are fetched for; lanes that are not open do not count."""
     empty = Lane(lane.consumer, lane.group, 1, lane.plan)
     empty.rewound({})
-    lane.held_bytes = 299
-    closed = SimpleNamespace(open=False, hungry=False, held_bytes=10**9)
+    lane.queue.held_bytes = 299
+    closed = SimpleNamespace(open=False, hungry=False, queue=SimpleNamespace(held_bytes=10**9))
     consumer = SimpleNamespace(plan=lane.plan, lanes={1: lane, 2: empty, 3: closed})
     assert Consumer._hungry(consumer) == [lane, empty]
-    consumer.lanes[4] = SimpleNamespace(open=True, hungry=True, held_bytes=201)
+    consumer.lanes[4] = SimpleNamespace(open=True, hungry=True, queue=SimpleNamespace(held_bytes=201))
     assert Consumer._hungry(consumer) == [empty]
 
 
@@ -109,25 +109,25 @@ async def test_a_batch_joins_those_that_wait(lane):
     assert not lane.join(third)
     assert lane.join(second)
     assert not lane.join(Batch(lane, lane.epoch - 1, {}, 2))
-    assert [(offsets(found), todo is work) for found, todo in lane._queue] == [([0], True), ([1], True)]
+    assert [(offsets(found), todo is work) for found, todo in lane.queue._waiting] == [([0], True), ([1], True)]
     assert lane.open
 
 
 async def test_a_batch_that_never_comes_is_missed(lane, monkeypatch):
     """Dropped on its way, and none after it would tell: after a while the lane knows. What came is not missed."""
     clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
-    monkeypatch.setattr(lane_module, "time", clock)
+    monkeypatch.setattr(queue_module, "time", clock)
     first, _ = batch(lane, 0, 1, 1), batch(lane, 1, 1, 1)
     lane.take(first, work)
     clock.now += 9
-    assert not lane.misses(10.0)
+    assert not lane.queue.misses(10.0)
     clock.now += 2
-    assert lane.misses(10.0)
+    assert lane.queue.misses(10.0)
     Consumer._find_missing(SimpleNamespace(lanes={1: lane}))
-    assert (lane.open, lane.waiting, lane.misses(10.0)) == (False, False, False)
+    assert (lane.open, lane.waiting) == (False, False)
     lane.rewound({HOME: 0})
     clock.now += 100
-    assert not lane.misses(10.0)
+    assert not lane.queue.misses(10.0)
 
 
 async def test_everything_fetched_is_counted_before_anything_is_given(lane):
@@ -138,9 +138,9 @@ async def test_everything_fetched_is_counted_before_anything_is_given(lane):
     found = Consumer._batches(consumer, {HOME: rows}, {("g", 0): lane.epoch})
     assert [len(each) for each in found] == [4, 4, 2]
     assert all(len(each) <= options.batch_events and each.size <= options.batch_bytes for each in found)
-    assert (lane.fetched, lane.held_bytes, [each.number for each in found]) == (3, 1000, [0, 1, 2])
+    assert (lane.queue.fetched, lane.queue.held_bytes, [each.number for each in found]) == (3, 1000, [0, 1, 2])
     stale = Consumer._batches(consumer, {HOME: rows[:1]}, {("g", 0): lane.epoch - 1})
-    assert (len(stale), lane.fetched) == (1, 3)
+    assert (len(stale), lane.queue.fetched) == (1, 3)
 
 
 def fetcher(*buffered, assigned=(HOME,)):
