@@ -17,7 +17,7 @@ from faust.types import TP
 
 CHUNK_RECORDS = 5000
 QUEUE_KB = 8192  # what librdkafka may hold ready, over all partitions of a reader
-ASK_S = 10.0
+ASK_S = 5.0  # a worker that is asked to stop waits no longer than this
 WAIT_S = 0.1
 HOPELESS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: TopicAuthorizationFailedError,

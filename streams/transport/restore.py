@@ -93,7 +93,7 @@ def _restore(store: Any, changelog: TP, options: Options, watch: _Watch) -> int:
 def _apply(reader: Reader, tp: TP, store: Any, progress: Progress, watch: _Watch) -> None:
     reader.add(tp, progress.position)
     progress_at, at_end = time.monotonic(), False
-    while not at_end:
+    while not at_end or progress.position < progress.end:  # a new leader may for a moment show less than there is
         watch.check()
         chunk = reader.read().get(tp)
         if chunk is not None:
