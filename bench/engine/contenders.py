@@ -32,7 +32,7 @@ class Contender:
     settings: Mapping[str, str] = field(default_factory=dict)
     latency: Mapping[str, str] = field(default_factory=dict)
     state: str = "persisted"
-    own_topics: tuple[str, ...] = ()  # made by the harness: `.state` compacted
+    own_topics: tuple[str, ...] = ()  # made by the harness; states and changelogs are compacted
     rates: tuple[int, ...] = (500, 5000)  # those it can follow
     kept_out: str | None = None  # why it does not run unless named
     road: bool = False  # the hub's whole road on the simulator's events, in a town of its own
@@ -89,7 +89,7 @@ ALL = (
     Contender("quix-eos", EOS, _peer("quix", "quix_app.py"), SLOW, latency=EAGER, state="RocksDB, changelog", rates=(500,)),
     Contender(
         "faust", ALO, _python(envs.ours, _FAUST, "worker", "--loglevel", "warn", "--without-web"), SLOWEST,
-        latency=EAGER, state="RocksDB, changelog", rates=(500,), own_topics=("-by-grid",),
+        latency=EAGER, state="RocksDB, changelog", rates=(500,), own_topics=("-by-grid", "-seen-changelog", "-open-changelog"),
     ),
     *(
         Contender(
