@@ -34,19 +34,17 @@ class Lane:
 
     def __init__(self, consumer: Any, group: LaneGroup, partition: int, plan: Plan) -> None:
         self.consumer, self.group, self.partition, self.plan = consumer, group, partition, plan
-        self.epoch = 0
+        self.epoch = self.generation = 0  # times rewound, times started
         self.progress_at = time.monotonic()
         self.tps: set[TP] = set()
         self.next_offset: dict[TP, int] = {}
-        self.open = False
+        self.open = self._astray = False
         self.queue = BatchQueue(plan.options)
         self.left_to_restore = 0  # records of the changelog
-        self._astray = False
         self._producer: LaneProducer | None = None
         self._store: Any = None
-        self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._idle = asyncio.Event()
+        self._ready, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self.log = plan.log.bind(lane=group.name, partition=partition)
 
@@ -56,6 +54,7 @@ class Lane:
         """Take the lane over; it opens in a task of its own, and is open once its events may flow."""
         self.tps = tps
         self.next_offset = {tp: offset for tp, offset in self.next_offset.items() if tp in tps}
+        self.generation += 1
         self._task = asyncio.create_task(self._run(), name=f"lane-{self.group.name}-{self.partition}")
         self._task.add_done_callback(self._ended)
 
