@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import garbage
 import poison
 from alone import alone
+from filling import fill
 
 from gridhub.connectors.simulator.message import Message
 from gridhub.streams import topics
@@ -25,6 +26,7 @@ SESSION_S = 6.0  # Kafka's own least
 STATE_DISK_MB = 200
 STATE_LIMIT_MB = 128  # below this the transport stops a worker
 STOP_LIMIT_S = 60.0
+LONG_STATE_KEYS = 300_000
 LAST_JOIN = 0.7  # of the events; whoever comes later would leave after them
 HASTY = 0.6  # how often a worker is started again before its disk has space
 FAKETIME = "faketime/libfaketimeMT.so.1"
@@ -88,6 +90,11 @@ def _broker(cell: Cell, *, by_force: bool) -> None:
     cell.rest(0, 8)
     broker.start(timeout_s=120)
     cell.say("the broker is back")
+
+
+def long_state(cell: Cell) -> None:
+    """So many ids are remembered that a restore is still under way when others come and go."""
+    fill(cell, LONG_STATE_KEYS)
 
 
 def rebalance_in_restore(cell: Cell) -> None:
@@ -303,7 +310,7 @@ FAULTS: dict[str, Fault] = {
     "pause": Fault(pause),
     "broker-restart": Fault(broker_restart),
     "broker-kill": Fault(broker_kill),
-    "rebalance-in-restore": Fault(rebalance_in_restore),
+    "rebalance-in-restore": Fault(rebalance_in_restore, prepare=long_state),
     "join-leave": Fault(join_leave),
     "disk-full": Fault(disk_full, prepare=small_disk, missing=no_mounts),
     "clock-jump": Fault(clock_jump, environment=own_clock, missing=no_faketime),

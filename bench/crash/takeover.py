@@ -20,14 +20,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
 from faults import FAULTS, Fault
+from filling import fill
 from hub import Cell
 
-from gridhub.streams import topics
-
 RESTART_S = 240.0
-PER_TRANSACTION = 4000
 WITHOUT_COPY_S = 15.0
 WITH_COPY_S = 2.0
 OPENED, FOLLOWED = "lane opened", "a lane is followed"
@@ -78,21 +75,6 @@ def run(folder: Path, standby: int, keys: int, session_s: float) -> dict[str, An
         "case": "takeover", "standby": standby, "keys": keys, "session_s": session_s, "takeover_s": round(seconds, 2),
         "restored_keys": restored(after), "survivor_peak_mb": peak_mb, "limit_s": session_s + WITH_COPY_S if standby else WITHOUT_COPY_S,
     }  # fmt: skip
-
-
-def fill(cell: Cell, keys: int) -> None:
-    """Write so many remembered ids to the changelog, over all lanes, as lanes write them."""
-    producer = Producer({"bootstrap.servers": cell.kafka, "transactional.id": "fill", "linger.ms": 5, "log_level": 0})
-    producer.init_transactions(60)
-    now_ms, lanes = time.time_ns() // 1_000_000, cell.town.settings.partitions
-    for first in range(0, keys, PER_TRANSACTION):
-        producer.begin_transaction()
-        for number in range(first, min(first + PER_TRANSACTION, keys)):
-            key = b"s|public-security|FILL-%016x" % (number * 0x9E3779B97F4A7C15 & 0xFFFF_FFFF_FFFF_FFFF)
-            value = now_ms.to_bytes(8, "big") + b"420202001-%016x" % number
-            producer.produce(topics.STATE.name, value, key, partition=number % lanes)
-        producer.commit_transaction(60)
-    cell.say(f"{keys} keys are in the changelog")
 
 
 def most_memory_mb(part: Any) -> int:
