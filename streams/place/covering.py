@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # An area touches a grid when it takes a thousandth of the grid, or the grid a hundredth of the area; see shapes.py.
 _SHARE_OF_GRID = 1e-3
 _SHARE_OF_AREA = 1e-2
+_MANY_CORNERS = 40
 
 
 class _Place(NamedTuple):
@@ -65,11 +66,20 @@ class Covering:
         kept = np.zeros(len(grids), dtype=bool)
         kept[near] = True
         if len(partly):
-            around = shapely.box(*shapely.total_bounds(grids[partly]))
-            overlap = shapely.area(shapely.intersection(shapely.intersection(area, around), grids[partly]))
+            overlap = _overlap(area, grids[partly])
             large = (overlap >= _SHARE_OF_GRID * shapely.area(grids[partly])) | (overlap >= _SHARE_OF_AREA * area.area)
             kept[partly[~large]] = False
         return [self._codes[place.start + int(number)] for number in np.flatnonzero(kept)]
+
+
+def _overlap(area: Geometry, grids: NDArray[np.object_]) -> NDArray[np.float64]:
+    """How much of each grid an area takes, in square degrees; cut to the grids' surroundings first, since that is cheap."""
+    piece = shapely.intersection(area, shapely.box(*shapely.total_bounds(grids)))
+    if shapely.get_num_coordinates(piece) > _MANY_CORNERS:
+        cut = [shapely.clip_by_rect(piece, *bounds) for bounds in shapely.bounds(grids)]
+        piece = shapely.make_valid(np.array(cut, dtype=object))
+    overlap: NDArray[np.float64] = shapely.area(shapely.intersection(piece, grids))
+    return overlap
 
 
 def _level(codes: Sequence[str], span: Callable[[str], slice]) -> list[_Place]:

@@ -11,6 +11,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Geometry
 
+from gridhub.streams.place.mending import mended
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int32]
 
@@ -73,7 +75,8 @@ def grid_map(polygons: NDArray[np.object_]) -> GridMap:
 def area_of_shape(shape: object) -> Geometry:
     """A valid WGS-84 geometry from a geometry, a GeoJSON geometry, or {"circle": [lon, lat, radius_km]}.
 
-    Raises BadShapeError for anything else, for empty or unbounded ones, and for more than 100,000 corners.
+    Raises BadShapeError for anything else, for empty or unbounded ones, for more than 100,000 corners, and for a border
+    that is a tangle (see mending.py).
     """
     if isinstance(shape, Mapping):
         shape = circle(shape["circle"]) if "circle" in shape else _from_geojson(shape)
@@ -83,7 +86,11 @@ def area_of_shape(shape: object) -> Geometry:
         raise BadShapeError("the area is empty or has coordinates that are no numbers")
     if shapely.get_num_coordinates(shape) > _MOST_CORNERS:
         raise BadShapeError(f"the area has more than {_MOST_CORNERS} corners")
-    return shape if shape.is_valid else shapely.make_valid(shape)
+    if shape.is_valid:
+        return shape
+    if (whole := mended(shape)) is None:
+        raise BadShapeError("the area's border crosses itself too often")
+    return whole
 
 
 def circle(values: Any) -> Geometry:
