@@ -184,7 +184,7 @@ class AddressLocator:
             elif reading.code == CITY_CODE:
                 if self._follows_city(reader, hit) or not _BRANCH.match(reader.text, hit.end):
                     others.setdefault(code, reader.read(hit.start))
-            elif reading.code and self._is_second_address(reader, hit):
+            elif reading.code and (self._is_second_address(reader, hit) or reader.text[hit.start - 1] == "驻"):
                 return reading._replace(rivals=(code,))
         if len(others) == 1:
             (only,) = others.values()
@@ -222,7 +222,7 @@ class AddressLocator:
         return Answer("address", reading.code, round(reading.sure * _SEVERAL, 3), reading.candidates)
 
     def _by_road_or_landmark(self, reader: Reader, reading: Reading) -> Reading:
-        """A place that is known by name, or a house number between two known ones; for a bare road a candidate only."""
+        """A place that is known by name, or in the city a house number between two known ones."""
         for hit in reader.hits.all(LANDMARK):
             return reading._replace(at=len(reader.text), code=hit.name.codes[0], sure=hit.name.sure, zone=False)
         for hit in reader.hits.all(ROAD, reading.at if reading.code else 0):

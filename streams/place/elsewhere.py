@@ -28,7 +28,7 @@ _UNLISTED = re.compile(
     r"[\u4e00-\u9fff]{2,6}?(?:省|自治区|自治州|(?<![超城门夜菜股都上花鱼米灯早黄冶])市(?![场民政区])|(?<!阳新|大冶)县(?!城))"
 )
 _ABROAD = re.compile(r"美国|怀俄明|加拿大|日本|英国")
-_OUR_OFFICE = re.compile(r"驻(?!黄石|阳新|大冶|地|点|军|村|社区).{1,4}?(?:办|联络)")
+_OUR_OFFICE = re.compile(r"驻(?!黄石|阳新|大冶|下陆|铁山|西塞山|地|点|军|村|社区).{1,4}?(?:办(?![公案理])|联络)")
 _ENDS_AS_COMPANY = re.compile(
     r"(?:公司|集团|银行|支行|分行|商会|店|厂|学校|大学|局|部|中心|所|处|院|房|区委|政府)[(),.:;·\-]*(?:[\u4e00-\u9fff]{0,2}(?:地|住)址:?)?[(0-9]*[),]*(?:中国)?$"
 )
@@ -53,12 +53,14 @@ def is_before(reader: Reader, reading: Reading, start: int) -> bool:
 def is_after(reader: Reader, reading: Reading, start: int) -> bool:
     """Whether another city is named from `start` on, behind the names of ours, and not as a company's name.
 
-    After a district of ours it takes a whole address (city and county), or a name that no company's word follows.
+    After a district of ours it takes a whole address (city and county), or a city's name that no company's word follows.
     """
     for hit in reader.hits.all(OTHER, start):
-        if reader.hits.covered(hit, _OURS):
+        if reader.hits.covered(hit, _OURS) or not reader.is_area(hit):
             continue
-        if reading.code in {"", CITY_CODE} or not _COMPANY.match(reader.text, hit.end):
+        if reading.code in {"", CITY_CODE}:
+            return True
+        if not reader.text[: hit.end].endswith("区") and not _COMPANY.match(reader.text, hit.end):
             return True
         if reader.hits.at(reader.skip(hit.end), OTHER):
             return True
@@ -73,7 +75,11 @@ def _first_other(reader: Reader, end: int) -> Hit | None:
         if hit.start >= end:
             break
         whole = hit.name.kind == OTHER
-        if reader.hits.covered(hit, _OURS) or (not whole and road_word(reader.text, hit.end)):
+        if (
+            reader.hits.covered(hit, _OURS)
+            or not reader.is_area(hit)
+            or (not whole and road_word(reader.text, hit.end))
+        ):
             continue
         if whole or hit.start in heads:
             return hit

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BETWEEN = frozenset(",，。.;；:：/|>()（）·•・-—_~\"'“”[]【】<>《》")
 _CITY_FILL = re.compile(r"(?:市辖区|市区|城区|市直)")
+_SMALL_PLACE = frozenset("镇乡村")
 _FILL_BEGINS = frozenset("市城")
 _OFFICE_BEGINS = frozenset("党人镇乡政")
 _JOINS = frozenset("与和及、至到或")
@@ -135,16 +136,16 @@ class Reader:
         return reading._replace(at=at, code=CITY_CODE, context=True, foreign=foreign)
 
     def bare_city(self, reading: Reading) -> Hit | None:
-        """黄石 without 市: only before one of its places, or after the province before a road or nothing."""
+        """黄石 without 市: after the province, and before one of its places; 黄石镇 and 黄石村 are in other counties."""
         hit = self.hits.at(reading.at, CITY_SHORT)
         if not hit or self.hits.at(reading.at, CITY):
             return None
+        if reading.context:
+            return hit if self.text[hit.end : hit.end + 1] not in _SMALL_PLACE else None
         after = self.skip(hit.end)
-        inside = self.hits.at(after, DISTRICT | STREET) or _ZONE.match(self.text, after)
-        open_end = reading.context and (after >= len(self.text) or self._road_next(after))
         within = reading._replace(at=after, context=True)
-        short = self._short_district(within) or self._short_street(within)
-        return hit if inside or open_end or short else None
+        inside = self.hits.at(after, DISTRICT | STREET) or _ZONE.match(self.text, after)
+        return hit if inside or self._short_district(within) or self._short_street(within) else None
 
     def _zone(self, reading: Reading) -> Reading:
         zone = _ZONE.match(self.text, reading.at) if reading.code == CITY_CODE else None
@@ -258,7 +259,7 @@ class Reader:
 
 
 _ROAD_WORD = re.compile(
-    r"(?:[东南西北中一二三四五]|[东南西北]段)?(?:路|街|大道|大街|巷|里|桥|道|弄|广场|花园|小区|大厦|酒店|宾馆)"
+    r"(?:[东南西北中一二三四五]|[东南西北]段)?(?:路|街|大道|大街|巷|里|桥(?![东西]区)|道|弄|广场|花园|小区|大厦|酒店|宾馆)"
 )
 
 
