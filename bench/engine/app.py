@@ -22,8 +22,8 @@ from work import Stages
 from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.transport import BatchSchema, Effects, LaneGroup, Options, Plan, Silent, install
 
-BATCH_EVENTS = int(os.environ.get("BENCH_BATCH_EVENTS", "4000"))
-QUEUE_BYTES, MEMORY_BYTES = 2 << 20, 24 << 20  # twice a batch per lane; a record takes twice its bytes in memory
+BATCH_EVENTS = int(os.environ.get("BENCH_BATCH_EVENTS", "2000"))
+QUEUE_BYTES, MEMORY_BYTES = 1 << 20, 16 << 20  # two batches per lane; a record takes twice its bytes in memory
 SWITCH_S = 0.0005  # the thread that fetches must not wait 5 ms for its turn
 
 

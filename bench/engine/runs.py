@@ -110,8 +110,8 @@ class Started:
 
     def forget(self) -> None:
         """Remove its topics and its folder."""
-        self._cluster.forget(self.run)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._cluster.forget(self.run)
 
 
 def _module_path() -> str:
