@@ -153,18 +153,18 @@ def throughput(setup: Setup, who: Contender, count: int) -> Line:
 
 
 def _watch(made: Hub, clock: meter.Meter) -> tuple[list[meter.Reading], list[int]]:
-    """Clocks and records put out, from the first of them on, at each growth."""
+    """Clocks and records put out, from the last look that found none on, at each growth."""
     readings, totals = [clock.read()], [0]
     changed_at = time.monotonic()
     while (quiet_s := time.monotonic() - changed_at) < (SETTLED_S if totals[-1] else SILENT_S):
         made.demand_alive()
         total = sum(made.cluster.ends(OUTPUTS).values())
         if total != totals[-1]:
-            if not totals[-1]:
-                readings, totals = [], []
             readings.append(clock.read())
             totals.append(total)
             changed_at = time.monotonic()
+        elif not total:
+            readings = [clock.read()]
         time.sleep(POLL_S)
     if not totals[-1]:
         raise Broken(f"gave nothing within {quiet_s:.0f} s")
