@@ -13,8 +13,9 @@ from kafka.errors import KafkaError
 from gridhub.streams.city import City
 from gridhub.streams.standing import Standing, Told
 
-POLL_S = 1.0
+POLL_S = 2.0
 _PAUSE_S = 5.0
+_FETCH_WAIT_MS = 10_000  # the broker answers at once when something comes; asking less often costs nothing
 
 
 class StandingReader(threading.Thread):
@@ -80,6 +81,8 @@ class StandingReader(threading.Thread):
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
+                fetch_max_wait_ms=_FETCH_WAIT_MS,
+                metadata_max_age_ms=300_000,
             )
             places = [
                 TopicPartition(topic, number)

@@ -17,7 +17,7 @@ from gridhub.streams.place.rows import read_bytes
 PART_BYTES = 512 * 1024
 """Below the broker's own limit of a message, with room for headers."""
 MOST_BYTES = 128 * 1024 * 1024
-_MOST_UNPACKED = 512 * 1024 * 1024
+_MOST_UNPACKED = 192 * 1024 * 1024
 _MOST_FILES = 100
 _NAME = re.compile(r"(keys/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\.(csv|geojson)", re.ASCII)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that zip can say: the same files give the same bytes

@@ -22,26 +22,27 @@ _LEAST_SHIFT_M = 200.0
 _LIKE = 0.2
 
 
-def wrong_datum(drawing: Drawing, districts: Mapping[str, Geometry]) -> tuple[str, float, float] | None:
-    """The datum that explains the drawing better than WGS-84, and the misfit in km² before and after; None when none does.
+def wrong_datums(
+    drawing: Drawing, districts: Mapping[str, Geometry], *, apart: bool
+) -> list[tuple[str, str, float, float]]:
+    """Districts whose drawing a shifted datum explains better than WGS-84: code, datum, misfit in km² before and after.
 
     The misfit of a district that is drawn for the most part is its symmetric difference with the drawing's, of any
-    other the land that lies outside of it.
+    other the land that lies outside of it. `apart`: the grids do not overlap.
     """
     leads = np.array([code[:6] for code in drawing.codes])
-    known = [code for code in districts if (leads == code).any()]
-    drawn = {code: together(drawing.polygons[leads == code]) for code in known}
-    as_given = sum(_misfit(drawn[code], districts[code]) for code in known)
-    if as_given < _LEAST_KM2:
-        return None
-    misfits = {}
-    for name in SHIFTED:
-        unshifted = {code: _converted(land, name) for code, land in drawn.items()}
-        misfits[name] = sum(_misfit(unshifted[code], districts[code]) for code in known)
-    best = min(misfits, key=lambda name: misfits[name])
-    if misfits[best] > _CLEARLY_LESS * as_given:
-        return None
-    return best, round(as_given, 1), round(misfits[best], 1)
+    found = []
+    for code, district in districts.items():
+        own = leads == code
+        if not own.any():
+            continue
+        drawn = together(drawing.polygons[own], apart=apart)
+        as_given = _misfit(drawn, district)
+        misfits = {name: _misfit(_converted(drawn, name), district) for name in SHIFTED}
+        best = min(misfits, key=lambda name: misfits[name])
+        if as_given >= _LEAST_KM2 and misfits[best] <= _CLEARLY_LESS * as_given:
+            found.append((code, best, round(as_given, 1), round(misfits[best], 1)))
+    return found
 
 
 def shift_against(drawing: Drawing, present: Mapping[str, Geometry]) -> tuple[int, int, str] | None:

@@ -32,7 +32,7 @@ KINDS: dict[str, Kind] = {
     "too_many_features": Kind(ERROR, "要素有{count}个，最多{most}个", "there are {count} features; at most {most} are read", "检查是否导出了多余的图层", "check whether other layers were exported too"),
     "too_many_vertices": Kind(ERROR, "边界点有{count}个，最多{most}个", "the outline has {count} points; at most {most} are allowed", "在GIS中按1米容差简化边界", "simplify the outline in the GIS with a tolerance of 1 m"),
     "wrong_crs": Kind(ERROR, "坐标系声明为{detail}", "the file declares the coordinate system {detail}", "转换为WGS-84或CGCS2000经纬度后再导出", "convert to WGS-84 or CGCS2000 degrees and export again"),
-    "wrong_datum": Kind(ERROR, "坐标像是{datum}：与区界不一致{before_km2}平方公里，按{datum}还原后只有{after_km2}平方公里", "the coordinates look like {datum}: they differ from the districts' borders by {before_km2} km², read as {datum} by {after_km2} km²", "从{datum}转换为WGS-84后再导入", "convert from {datum} to WGS-84 and import again"),
+    "wrong_datum": Kind(ERROR, "{district}的坐标像是{datum}：与区界不一致{before_km2}平方公里，按{datum}还原后只有{after_km2}平方公里", "the coordinates in {district} look like {datum}: they differ from its border by {before_km2} km², read as {datum} by {after_km2} km²", "从{datum}转换为WGS-84后再导入", "convert from {datum} to WGS-84 and import again"),
     "shifted_grids": Kind(ERROR, "{count}个网格相对现有网格整体偏移约{metres}米，正是{datum}的偏移量", "{count} grids lie about {metres} m from where they are now, which is the offset of {datum}", "从{datum}转换为WGS-84后再导入", "convert from {datum} to WGS-84 and import again"),
     # one feature
     "no_code": Kind(ERROR, "没有网格编码（属性code）", "it has no grid code (property code)", "填写15位网格编码", "fill in the 15-digit grid code"),
@@ -60,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "tiny": Kind(WARNING, "面积只有{area_m2}平方米", "it has only {area_m2} m²", "检查是否为误画的碎片", "check whether it is a splinter"),
     # between features
     "overlap": Kind(ERROR, "与{other}重叠{area_m2}平方米", "it overlaps {other} by {area_m2} m²", "在GIS中打开捕捉，修正公共边界", "mend the shared line with snapping on"),
+    "too_many_overlaps": Kind(ERROR, "重叠超过{most}处，其余未检查", "more than {most} pairs overlap; the rest is not checked", "检查图层是否重复导出", "check whether a layer was exported more than once"),
     "narrow_overlap": Kind(WARNING, "与{other}有窄条重叠，共{area_m2}平方米", "it overlaps {other} by a narrow strip of {area_m2} m²", "有条件时修正公共边界", "mend the shared line when you can"),
     "gap": Kind(ERROR, "{neighbours}之间有{area_m2}平方米不属于任何网格", "{area_m2} m² between {neighbours} belong to no grid", "将该处划入相邻网格；若为水面等无人区域，可用--accept gap确认", "give the land to a neighbour; if it is water, confirm with --accept gap"),
     "narrow_gap": Kind(WARNING, "{neighbours}之间有窄缝，共{area_m2}平方米", "there is a narrow gap of {area_m2} m² between {neighbours}", "有条件时修正公共边界", "mend the shared line when you can"),

@@ -153,10 +153,14 @@ def _references(tables: Tables, known: AbstractSet[str], report: Report) -> None
     """Codes in the tables that lead nowhere."""
     used = [("stations.csv", tables.rows["stations.csv"], "community"), ("staff.csv", tables.rows["staff.csv"], "grid")]
     used += [(f"keys/{name}", rows, "grid") for name, rows in tables.keys.items()]
+    used += [("crosswalk-mca-nbs.csv", tables.rows["crosswalk-mca-nbs.csv"], "nbs_code9")]
+    used += [("private-codes.csv", tables.rows["private-codes.csv"], column) for column in ("canonical", "members")]
     for name, rows, column in used:
+        optional = column in {"nbs_code9", "canonical", "members"}
         for line, row in enumerate(rows, start=2):
-            if row[column] not in known:
-                report.add("unknown_code", name, None, row[column], line=line)
+            for code in row[column].split() if optional else [row[column]]:
+                if code not in known:
+                    report.add("unknown_code", name, None, code, line=line)
     for name, rows in tables.keys.items():
         seen: set[str] = set()
         for row in rows:

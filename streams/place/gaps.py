@@ -25,7 +25,7 @@ _PARTLY = 0.5
 def gaps(drawing: Drawing, names: Mapping[str, str], districts: Mapping[str, Geometry], report: Report) -> None:
     """Find the land without a grid in the districts that the drawing covers for the most part."""
     survey = _Survey(drawing, names, report, shapely.STRtree(drawing.polygons))
-    land = together(drawing.polygons)
+    land = together(drawing.polygons, apart=not report.has("overlap"))
     filled = shapely.union_all(shapely.polygons(shapely.get_exterior_ring(shapely.get_parts(land))))
     survey.between(shapely.get_parts(shapely.difference(filled, land)))
     leads = {code[:6] for code in drawing.codes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import orjson
@@ -12,8 +13,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Geometry
 
-from gridhub.streams.place.datum import shift_against, wrong_datum
-from gridhub.streams.place.drawing import Drawing, metres2, read_drawing, spot
+from gridhub.streams.place.datum import shift_against, wrong_datums
+from gridhub.streams.place.drawing import Drawing, Pairs, metres2, neighbours, read_drawing, spot
 from gridhub.streams.place.findings import Report
 from gridhub.streams.place.gaps import gaps
 from gridhub.streams.place.shapes import METRES_PER_DEGREE
@@ -26,7 +27,8 @@ _BORDER_SHARE = 0.02
 _BORDER_M2 = 10_000.0
 _NEAR_CITY_DEG = 0.05
 _TOUCH_DEG = 1.0 / METRES_PER_DEGREE
-_COMMON_MISTAKES = ("wrong_datum", "shifted_grids", "swapped_axes", "projected")
+_COMMON_MISTAKES = ("wrong_datum", "shifted_grids", "swapped_axes", "projected", "too_many_overlaps")
+_MOST_OVERLAPS = 10_000
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ def check_grids(content: bytes, file: str, ground: Ground, report: Report) -> Dr
     drawing = drawing.part(_inside_city(drawing, ground, report)) if len(drawing) else drawing
     if not len(drawing):
         return drawing
-    _datum(drawing, ground, report)
     _overlaps(drawing, report)
     now = _newest(drawing)
+    _datum(now, ground, report)
     if not report.has(*_COMMON_MISTAKES):  # they explain all that follows
         _districts(now, ground, report)
         _apart(now, ground, report)
@@ -95,15 +97,16 @@ def _inside_city(drawing: Drawing, ground: Ground, report: Report) -> NDArray[np
 
 
 def _datum(drawing: Drawing, ground: Ground, report: Report) -> None:
-    shift = shift_against(_newest(drawing), ground.present)
+    shift = shift_against(drawing, ground.present)
     if shift:
         count, metres, datum = shift
         report.add("shifted_grids", drawing.file, count=count, metres=metres, datum=datum)
         return
-    found = wrong_datum(_newest(drawing), ground.districts)
-    if found:
-        datum, before, after = found
-        report.add("wrong_datum", drawing.file, datum=datum, before_km2=before, after_km2=after)
+    clean = not report.has("overlap", "too_many_overlaps")
+    for code, datum, before, after in wrong_datums(drawing, ground.districts, apart=clean):
+        subject = report.about(drawing.file, None, code)
+        name = ground.district(code)
+        subject.add("wrong_datum", district=name, datum=datum, before_km2=before, after_km2=after)
 
 
 def _newest(drawing: Drawing) -> Drawing:
@@ -114,27 +117,33 @@ def _newest(drawing: Drawing) -> Drawing:
 
 def _overlaps(drawing: Drawing, report: Report) -> None:
     """Pairs that share land while both are valid, the largest first."""
-    tree = shapely.STRtree(drawing.polygons)
-    one, two = tree.query(drawing.polygons, predicate="intersects")
     begin, end = drawing.valid_ms.T
-    together = (one < two) & (np.maximum(begin[one], begin[two]) < np.minimum(end[one], end[two]))
-    one, two = one[together], two[together]
+    found: list[tuple[float, int, int, Geometry]] = []
+    for one, two in neighbours(drawing.polygons):
+        together = (one < two) & (np.maximum(begin[one], begin[two]) < np.minimum(end[one], end[two]))
+        found += _shared(drawing, one[together][:_MOST_OVERLAPS], two[together][:_MOST_OVERLAPS])
+        if max(together.sum(), len(found)) > _MOST_OVERLAPS:  # neighbours alone are a tenth of this in a portion
+            report.add("too_many_overlaps", drawing.file, most=_MOST_OVERLAPS)
+            break
+    for area, left, right, land in sorted(found, key=lambda row: -row[0]):
+        first, second = sorted((left, right), key=lambda i: int(drawing.numbers[i]))
+        report.add(
+            "narrow_overlap" if narrow(land, area) else "overlap",
+            drawing.file, int(drawing.numbers[second]), drawing.codes[second], spot(land),
+            other=drawing.codes[first], area_m2=round(area, 1),
+        )  # fmt: skip
+
+
+def _shared(drawing: Drawing, one: Pairs, two: Pairs) -> list[tuple[float, int, int, Geometry]]:
+    """The land of more than a square metre that pairs of grids share; equal codes are told as duplicates."""
     # neighbours share lines; only pairs whose insides meet are worth an intersection
     meet = ~shapely.touches(drawing.polygons[one], drawing.polygons[two])
+    meet &= drawing.codes[one] != drawing.codes[two]
     one, two = one[meet], two[meet]
     shared = shapely.intersection(drawing.polygons[one], drawing.polygons[two])
     area = metres2(shared)
-    for index in np.argsort(-area, kind="stable"):
-        if area[index] <= _IGNORED_M2:
-            break
-        first, second = sorted((int(one[index]), int(two[index])), key=lambda i: int(drawing.numbers[i]))
-        if drawing.codes[first] == drawing.codes[second]:
-            continue  # told as a duplicate
-        kind = "narrow_overlap" if narrow(shared[index], float(area[index])) else "overlap"
-        report.add(
-            kind, drawing.file, int(drawing.numbers[second]), drawing.codes[second], spot(shared[index]),
-            other=drawing.codes[first], area_m2=round(float(area[index]), 1),
-        )  # fmt: skip
+    large = np.flatnonzero(area > _IGNORED_M2)
+    return [(float(area[i]), int(one[i]), int(two[i]), shared[i]) for i in large]
 
 
 def narrow(shape: Geometry, area_m2: float) -> bool:
@@ -157,7 +166,7 @@ def _districts(drawing: Drawing, ground: Ground, report: Report) -> None:
         beyond, whole = metres2(outside), metres2(drawing.polygons[own])
         for index, rest, area, total in zip(own, outside, beyond, whole, strict=True):
             if area > _OUTSIDE_SHARE * total:
-                values = {"percent": round(100 * area / total), "other_name": _elsewhere(rest, ground)}
+                values: dict[str, Any] = {"percent": round(100 * area / total), "other_name": _elsewhere(rest, ground)}
                 kind = "outside_district"
             elif area > _BORDER_M2 and area > _BORDER_SHARE * total:
                 values, kind = {"area_m2": round(float(area))}, "over_border"
@@ -177,18 +186,16 @@ def _elsewhere(land: Geometry, ground: Ground) -> str:
 def _apart(drawing: Drawing, ground: Ground, report: Report) -> None:
     """Grids among those of other communities only, while their own community has further ones."""
     communities = np.array([code[:12] for code in drawing.codes])
-    tree = shapely.STRtree(drawing.polygons)
-    one, two = tree.query(drawing.polygons, predicate="dwithin", distance=_TOUCH_DEG)
-    other = one != two
-    one, two = one[other], two[other]
-    of_own = communities[one] == communities[two]
-    touched = np.zeros(len(drawing), dtype=bool)
-    touched[one[of_own]] = True
     name, size = np.unique(communities, return_counts=True)
     sizes: Mapping[str, int] = dict(zip(name.tolist(), size.tolist(), strict=True))
+    touched = np.zeros(len(drawing), dtype=bool)
+    for one, two in neighbours(drawing.polygons, _TOUCH_DEG):
+        touched[one[communities[one] == communities[two]]] = True
     alone = [i for i in np.flatnonzero(~touched) if sizes[str(communities[i])] > 1]
+    tree = shapely.STRtree(drawing.polygons)
     for index in alone:
-        around = np.unique(communities[two[one == index]])
+        beside = tree.query(drawing.polygons[index], predicate="dwithin", distance=_TOUCH_DEG)
+        around = np.unique(communities[beside[beside != index]])
         if len(around):
             others = "、".join(ground.names.get(str(code), str(code)) for code in around[:3])
             number, code, lead = int(drawing.numbers[index]), drawing.codes[index], str(communities[index])

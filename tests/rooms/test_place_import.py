@@ -8,6 +8,7 @@ import orjson
 import pytest
 import shapely
 
+from gridhub.streams.place import drawing
 from gridhub.streams.place.coordinates import from_wgs84
 from gridhub.streams.place.drawing import MOST_VERTICES
 from gridhub.streams.place.findings import KINDS, MOST_OF_A_KIND, Report
@@ -18,11 +19,8 @@ from gridhub.streams.place.rows import grid_folder
 FOLDER = Path(__file__).parents[2] / "config" / "grids"
 CITY = ground(grid_folder())
 TIESHAN = "420205"
-FEATURES = [
-    feature
-    for feature in orjson.loads((FOLDER / "grids.geojson").read_bytes())["features"]
-    if feature["properties"]["code"].startswith(TIESHAN)
-]
+ALL = orjson.loads((FOLDER / "grids.geojson").read_bytes())["features"]
+FEATURES = [feature for feature in ALL if feature["properties"]["code"].startswith(TIESHAN)]
 GROUND = Ground(
     {code: name for code, name in CITY.names.items() if code.startswith(TIESHAN)},
     CITY.mca,
@@ -205,6 +203,31 @@ def test_a_shifted_datum_is_named(datum):
     )
     few = checked(shifted[10:25], known)
     assert [f.values["datum"] for f in few.findings if f.kind == "shifted_grids"] == [datum]
+
+
+def test_one_shifted_district_of_several_is_named():
+    """Where only one district came from another source, that one is named."""
+    far = [feature for feature in ALL if feature["properties"]["code"].startswith("420204")]
+    two = Ground(CITY.names, CITY.mca, {code: CITY.districts[code] for code in (TIESHAN, "420204")}, {})
+    report = checked([*far, *moved(lambda x, y: from_wgs84(x, y, "GCJ-02"))], two)
+    assert [f.code for f in report.findings if f.kind == "wrong_datum"] == [TIESHAN]
+
+
+def test_a_layer_exported_many_times_is_told_soon():
+    """Thousands of grids on each other are told as that; nobody waits for all their pairs."""
+    features = [changed(0, code=f"{CODE[:12]}{number % 1000:03d}")[0] for number in range(3000)]
+    report = checked(features)
+    assert report.counts["too_many_overlaps"] == 1
+    assert report.counts["duplicate_code"] > 1000
+
+
+def test_a_file_beyond_the_limit_is_not_read(monkeypatch):
+    """A file that is too large, or has too many features, is refused as a whole."""
+    monkeypatch.setattr(drawing, "MOST_BYTES", 1000)
+    assert checked(FEATURES).counts == {"too_large": 1}
+    monkeypatch.setattr(drawing, "MOST_BYTES", 10**9)
+    monkeypatch.setattr(drawing, "MOST_FEATURES", 3)
+    assert checked(FEATURES).counts == {"too_many_features": 1}
 
 
 def test_borders_drawn_otherwise_are_no_datum():
