@@ -19,7 +19,7 @@ from gridhub.streams.memory import MemoryState
 from gridhub.streams.messages import Origin
 from gridhub.streams.rooms import parents
 from gridhub.streams.rooms.ledger import Ledger
-from gridhub.streams.settings import Settings
+from gridhub.streams.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,10 +91,11 @@ def storm(events: int, seed: int = SEED) -> Measure:
 
 def watched(messages: list[Message], data: city_data.City) -> Watched:
     """Take the messages the whole road, batch by batch, and look at every version of every incident."""
-    codec, settings = local_codec(), Settings()
+    codec, settings = local_codec(), load()
     inbound = city_data.inbound_facts(data, settings, codec.decode_many)
     outbound = city_data.outbound_facts(data, settings)
-    seen, state, late = Watched(), MemoryState(), []
+    seen, state = Watched(), MemoryState()
+    late: list[Row] = []
     life_safety = {name for name, row in data.categories.items() if row.life_safety}
     for start in range(0, len(messages), _BATCH):
         batch = messages[start : start + _BATCH]

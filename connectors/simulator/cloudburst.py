@@ -34,8 +34,10 @@ _RED = {"levelCode": "04", "levelName": "红色"}
 
 
 def cloudburst(city: City, events: int, seed: int, start_ms: int, minutes: int = 10) -> Iterator[Message]:
-    """So many messages within so many minutes, in the order of their time: the first is the warning for the city, the
-    last its cancellation. Same arguments, same messages."""
+    """So many messages within so many minutes, in the order of their time; same arguments, same messages.
+
+    The first is the warning for the city, the last its cancellation.
+    """
     rng = Random(f"gridhub/cloudburst/{city.seed}/{seed}/{start_ms}")
     planner = Planner(city.land, city.categories, city.topics, rng, seed % 9_000 * 100_000)
     warning = planner.matter(BY_NAME[WARNING], start_ms, "", (CITY,))

@@ -85,7 +85,7 @@ class _Desk:
             after = _spoken(verdict, _after(verdict, before, self.recall), self)
             ledger.put(key, after)
             self.rows.append(after)
-            self.raised.append(verdict.outcome is Outcome.MERGED and _is_worse(before, after, self.recall))
+            self.raised.append(verdict.outcome not in _OPENING and _is_worse(before, after, self.recall))
         self.waiting.clear()
 
 
@@ -157,7 +157,7 @@ def _after(verdict: _Verdict, before: Row | None, recall: Recall) -> Row:
         return after if verdict.parent is None else after | _attached(verdict.parent)
     assert before is not None  # what an event joins is in the state
     after = joined(before, event, possible=verdict.outcome is Outcome.POSSIBLE)
-    if after["inhibited"] and verdict.outcome is Outcome.MERGED and not parents.stays_held(after, event, recall):
+    if after["inhibited"] and not parents.stays_held(after, event, recall):
         return after | {"inhibited": False}
     return after
 

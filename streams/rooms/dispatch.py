@@ -82,7 +82,7 @@ def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[lis
         return [], ""
     found = (desk.ledger.get(task_key(task_id)) for task_id in known)
     tasks: list[Row] = [task for task in found if task is not None]  # tasks that ended long ago are forgotten
-    if outcome == Outcome.POSSIBLE:
+    if outcome == Outcome.POSSIBLE and not raised:
         handlers = [task for task in tasks if task["action"] == "handle" and is_open(task["stage"])]
         return [desk.publish(possible_note(task, incident)) for task in handlers], "possible"
     worse = [raised_task(task, incident, desk.facts, desk.now_ms) for task in tasks if is_open(task["stage"])]
