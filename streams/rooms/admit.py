@@ -211,7 +211,7 @@ def _refusal(row: Row, said: Refused) -> Row:
 def _split(kept: list[Row], refused: list[Row]) -> Split:
     """The two tables. Arrow takes no half surrogates and no numbers over 64 bits; a row with one is refused alone."""
     try:
-        events = _columns(EVENT, kept)
+        events = _columns(kept)
     except (pa.ArrowException, UnicodeError, OverflowError):
         sound = []
         for row in kept:
@@ -222,20 +222,23 @@ def _split(kept: list[Row], refused: list[Row]) -> Split:
                 refused.append(
                     _refusal(odd, Refused(Reason.MISSING_FIELD, "A value is not text in UTF-8, or too large."))
                 )
-        events = _columns(EVENT, sound)
+        events = _columns(sound)
     refused.sort(key=lambda row: int(row["row"]))
     return Split(events, table(REFUSAL, refused))
 
 
 def _fits(row: Row) -> bool:
     try:
-        _columns(EVENT, [row])
+        _columns([row])
     except (pa.ArrowException, UnicodeError, OverflowError):
         return False
     return True
 
 
-def _columns(schema: pa.Schema, rows: list[Row]) -> pa.RecordBatch:
+_EVENT_COLUMNS = list(zip(EVENT.names, EVENT.types, strict=True))
+
+
+def _columns(rows: list[Row]) -> pa.RecordBatch:
     """Like records.table, column by column: a third of the time, and this is every event's way."""
-    arrays = [pa.array([row.get(column.name) for row in rows], column.type) for column in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    arrays = [pa.array([row.get(name) for row in rows], kind) for name, kind in _EVENT_COLUMNS]
+    return pa.RecordBatch.from_arrays(arrays, schema=EVENT)

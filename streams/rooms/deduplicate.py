@@ -189,7 +189,7 @@ def _is_worse(before: Row | None, after: Row, recall: Recall) -> bool:
 
 
 def _decided(batch: pa.RecordBatch, kept: list[int], verdicts: list[_Verdict], raised: list[bool]) -> pa.RecordBatch:
-    rows = batch.take(pa.array(kept, pa.int32()))
+    rows = batch if len(kept) == batch.num_rows else batch.take(pa.array(kept, pa.int32()))
     added = [
         pa.array([verdicts[index].incident_id for index in kept], pa.string()),
         pa.array([verdicts[index].outcome.value for index in kept], pa.string()),
