@@ -29,6 +29,9 @@ def canonical(converted: Converted, department: Department, catalogue: Catalogue
     row = department.event(converted.record)
     shape = row.pop("area_shape", None)
     notes = list(converted.notes)
+    if not converted.publish:
+        row["message"] = None
+        notes.append("It acknowledges or refuses a message, and is no warning: it is not published.")
     if row["category"] is None:
         notes.append(f"There is no category for {converted.record['signal']['typeName']!r}: on the road it is refused.")
     return {

@@ -212,7 +212,7 @@ def _said(alert: Alert) -> Record:
         "msg_type": alert.kind,
         "scope": alert.scope,
         "references": [{"sender": r.sender, "identifier": r.identifier, "sent": r.sent} for r in alert.references],
-        "signed": alert.signature is not None,
+        "signature": alert.signature,
     }
 
 
