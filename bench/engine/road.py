@@ -23,7 +23,8 @@ import psutil
 from cluster import QUIET, Cluster
 from confluent_kafka import Producer
 from contenders import Contender
-from runs import POLL_S, SETTLED_S, TICK_S, WARM_S, WINDOW_S, Broken, Line, Reader, Setup, spread_ms, steady
+from latency import TICK_S, WARM_S, WINDOW_S, Reader, spread_ms
+from runs import POLL_S, SETTLED_S, Broken, Line, Setup, steady
 
 from gridhub.connectors.broker import free_port
 from gridhub.connectors.demo.check import Report, check, wait_drained

@@ -24,6 +24,7 @@ from typing import Any
 import contenders
 import envs
 import job
+import latency
 import psutil
 import road
 import runs
@@ -31,10 +32,12 @@ import summary
 from cluster import Cluster, broker
 from contenders import Contender
 
-MODES = ("throughput", "latency", "idle")
+Line = dict[str, Any]
+Do = Callable[[runs.Setup, Contender, Any], Line]
+RUNS: dict[str, Do] = {"throughput": runs.throughput, "latency": latency.latency, "idle": runs.idle}
+ROAD_RUNS: dict[str, Do] = {"throughput": road.throughput, "latency": road.latency, "idle": road.idle}
 QUICK_EVENTS = 5000
 IDLE_S = 60.0
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_EVENTS} events each, once: does it work?")
     parser.add_argument("--anew", action="store_true", help="also what is in the results already")
     asked = parser.parse_args()
+    if unknown := set(asked.modes.split(",")) - RUNS.keys():
+        parser.error(f"--modes: {', '.join(sorted(unknown))} is none of {', '.join(RUNS)}")
     if asked.quick:
         asked.events, asked.repeats, asked.modes, asked.anew = asked.events or QUICK_EVENTS, 1, "throughput", True
         asked.results = envs.HOME / "quick.jsonl" if asked.results == envs.HOME / "results.jsonl" else asked.results
@@ -153,12 +158,11 @@ def _line(setup: runs.Setup, task: Task) -> Line:
     if (why := envs.reason(who.command)) is not None:
         return {**about, "skipped": why}
     _say(f"{task.mode}: {who.name}, {task.size:,}, run {task.number + 1}")
-    place = road if who.road else runs
-    do: Callable[[runs.Setup, Contender, float], Line] = getattr(place, task.mode)
+    do = ROAD_RUNS[task.mode] if who.road else RUNS[task.mode]
     try:
         return {**about, **do(setup, who, task.size), "machine": _machine()}
-    except runs.Broken as error:
-        return {**about, "right": False, "error": str(error)[-3000:], "size": task.size}
+    except Exception as error:  # noqa: BLE001  # one run that failed, however, must not cost the hours of the others
+        return {**about, "right": False, "error": f"{type(error).__name__}: {error}"[-3000:], "size": task.size}
 
 
 def _machine() -> str:
