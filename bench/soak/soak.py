@@ -178,6 +178,7 @@ def _memory(worker: Watched) -> dict[str, Any]:
         "rss_most_mb": round(max(sample.rss_mb for sample in worker.samples), 1),
         "slope_mb_per_h": round(slope, 1),
         "growth": round(slope * hours / mean, 4),
+        "unanswered": worker.unanswered,
     }
 
 
@@ -187,6 +188,11 @@ def problems(line: dict[str, Any], most_growth: float) -> list[str]:
         f"The memory of {worker['worker']} grew by {worker['growth']:.1%} ({worker['slope_mb_per_h']} MB/h)."
         for worker in line["workers"]
         if worker["growth"] > most_growth
+    ]
+    found += [
+        f"{worker['worker']} did not answer {worker['unanswered']} times when it was asked for its lag."
+        for worker in line["workers"]
+        if worker["unanswered"] > MOST_REPEATS
     ]
     if line["lag_last_quarter"] > line["lag_first_quarter"] + SECONDS_BEHIND * line["rate"]:
         found.append(f"The lag grew from {line['lag_first_quarter']} to {line['lag_last_quarter']} events.")

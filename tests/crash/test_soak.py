@@ -10,7 +10,7 @@ import pytest
 SOAK = Path(__file__).parents[2] / "bench" / "soak"
 LINE = {
     "rate": 500,
-    "workers": [{"worker": "worker-1", "growth": 0.01, "slope_mb_per_h": 3.0}],
+    "workers": [{"worker": "worker-1", "growth": 0.01, "slope_mb_per_h": 3.0, "unanswered": 0}],
     "lag_first_quarter": 40,
     "lag_last_quarter": 60,
     "drained": True,
@@ -64,7 +64,14 @@ def test_a_flat_run_is_good(soak):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"workers": [{"worker": "worker-1", "growth": 0.08, "slope_mb_per_h": 31.0}]}, "memory of worker-1"),
+        (
+            {"workers": [{"worker": "worker-1", "growth": 0.08, "slope_mb_per_h": 31.0, "unanswered": 0}]},
+            "memory of worker-1",
+        ),
+        (
+            {"workers": [{"worker": "worker-1", "growth": 0.0, "slope_mb_per_h": 0.0, "unanswered": 9}]},
+            "did not answer 9",
+        ),
         ({"lag_last_quarter": 3000}, "lag grew"),
         ({"drained": False}, "worked off"),
         ({"repeated_warnings": {"warning: lane fenced": 9}}, "9 times: warning: lane fenced"),

@@ -6,6 +6,7 @@ is a hole in the check.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.producer import LaneProducer
 
 POISON_MARK = b"POISON-"
+GAP_S = 0.1  # between two transactions that should be one: mistakes have such a gap, only shorter
 
 
 def poison() -> None:
@@ -50,6 +52,7 @@ def offsets_first() -> None:
 
     async def twice(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
         await commit(self, [], None, {}, offsets)
+        await asyncio.sleep(GAP_S)
         return await commit(self, outputs, changelog, changes, offsets)
 
     LaneProducer.commit = twice  # type: ignore[method-assign]
@@ -60,6 +63,7 @@ def offsets_after() -> None:
 
     async def twice(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
         last = await commit(self, outputs, changelog, changes, {})
+        await asyncio.sleep(GAP_S)
         await commit(self, [], None, {}, offsets)
         return last
 
@@ -83,6 +87,7 @@ def state_first() -> None:
 
     async def twice(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
         last = await commit(self, [], changelog, changes, {})
+        await asyncio.sleep(GAP_S)
         await commit(self, outputs, None, {}, offsets)
         return last
 
@@ -96,6 +101,7 @@ def state_after() -> None:
 
     async def twice(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
         await commit(self, outputs, None, {}, offsets)
+        await asyncio.sleep(GAP_S)
         return await commit(self, [], changelog, changes, {})
 
     commit = LaneProducer.commit
@@ -120,6 +126,7 @@ def store_before_commit() -> None:
         if self._store is not None and effects.changes:
             position = self._store.position(self.changelog) or 0
             self._write(effects.changes, position)
+            await asyncio.sleep(GAP_S)
         await right(self, batch, effects)
 
     right = Lane._transact  # noqa: SLF001  # it is this that is broken
