@@ -15,6 +15,7 @@ from gridhub.streams.place.addresses import AddressLocator
 from gridhub.streams.place.answer import CITY, Answer, Cover, Place, Problem
 from gridhub.streams.place.codes import CodeBook, private_answers
 from gridhub.streams.place.covering import Covering
+from gridhub.streams.place.gathering import children_of, gathered
 from gridhub.streams.place.rows import grid_folder
 from gridhub.streams.place.shapes import METRES_PER_DEGREE, BadShapeError, Indices, area_of_shape, grid_map
 from gridhub.streams.place.source import FOREVER_MS, Source, read_source, span
@@ -46,10 +47,9 @@ class Catalogue:
         grids = source.grids
         self.grid_codes: NDArray[np.object_] = grids.codes[chosen]
         self._map = grid_map(grids.polygons[chosen])
-        self._kinds, self._own_names = grids.kinds[chosen], grids.names[chosen]
         self._full_names = source.full_names
-        self._places = self._build_places()
-        self._children = self._build_children()
+        self._places = gathered(source.divisions, grids.part(chosen))
+        self._children = children_of(self._places)
         self._grid_number = {code: number for number, code in enumerate(self.grid_codes)}
         self._book = CodeBook(self._places.keys(), source.mca, private_answers(source.private))
         self._land: dict[str, Geometry] = {}
@@ -288,35 +288,3 @@ class Catalogue:
     @cached_property
     def _text_codes(self) -> NDArray[np.str_]:
         return self.grid_codes.astype(np.str_)
-
-    def _build_places(self) -> dict[str, Place]:
-        points = shapely.get_coordinates(shapely.point_on_surface(self._map.polygons))
-        centres = shapely.get_coordinates(shapely.centroid(self._map.polygons))
-        places = {}
-        for row in self._source.divisions:
-            code = row["short_code"]
-            lon, lat = self._middle(code, points, centres)
-            parent = row["parent_code12"][: len(code) - 3] if len(code) > 6 else CITY if code != CITY else ""
-            places[code] = Place(code, row["name"], row["level"], parent, lon, lat, row["level"])
-        rows = zip(self.grid_codes, self._kinds, self._own_names, points.tolist(), strict=True)
-        for code, kind, own, (lon, lat) in rows:
-            name = own or (f"第{code[12:]}网格" if kind == "basic" else f"第{code[12:]}专属网格")
-            places[code] = Place(code, name, "grid", code[:12], lon, lat, kind)
-        return places
-
-    def _middle(self, code: str, points: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[float, float]:
-        """A point inside a place: that of the grid nearest to the middle of its grids; NaN when it has none."""
-        lead = CITY[:4] if code == CITY else code
-        start, end = np.searchsorted(self._text_codes, [lead, lead + "~"])
-        if start == end:
-            return float("nan"), float("nan")
-        away = centres[start:end] - centres[start:end].mean(axis=0)
-        lon, lat = points[start + int(np.argmin((away**2).sum(axis=1)))]
-        return float(lon), float(lat)
-
-    def _build_children(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {code: [] for code in self._places}
-        for code, place in self._places.items():
-            if place.parent:
-                found[place.parent].append(code)
-        return {code: tuple(sorted(children)) for code, children in found.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,13 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Geometry
 
+from gridhub.streams.place.attributes import Attributes, validity
 from gridhub.streams.place.findings import Report, Subject
 from gridhub.streams.place.shapes import METRES_PER_DEGREE
-from gridhub.streams.place.source import span
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FEATURES = 100_000
 MOST_VERTICES = 20_000  # of one grid; a street's whole outline has a few thousand
-MOST_NAME = 100
-SPECIAL_KINDS = ("campus", "market", "park", "hospital", "enterprise", "scenic", "transport", "other")
-"""Kinds of special grids (专属网格): 校园, 市场, 园区, 医院, 企业, 景区, 交通枢纽, 其他."""
-GRID_KINDS = ("basic", *SPECIAL_KINDS)
 _TINY_M2 = 100.0
 _CENTIMETRE_DEG = 1e-7
 _PORTION = 200
@@ -70,7 +65,7 @@ def read_drawing(
     geometries = _geometries(features)
     keep = []
     for number, (row, shape) in enumerate(zip(rows, geometries, strict=True), start=1):
-        attributes = _Attributes(row, names, mca)
+        attributes = Attributes(row, names, mca)
         subject = report.about(file, number, attributes.code)
         for kind, values in attributes.found:
             subject.add(kind, **values)
@@ -87,16 +82,6 @@ def read_drawing(
         np.array(valid, dtype=np.int64).reshape(-1, 2),
         frozenset(str(row.get("code")) for row in rows),
     )
-
-
-def validity(row: Mapping[str, Any]) -> tuple[int, int] | None:
-    """[from, until) in ms of a feature's properties; empty ends are for ever; None where it is no validity."""
-    days = {"valid_from": _day(row, "valid_from"), "valid_until": _until(row)}
-    try:
-        begin, end = span(days)
-    except ValueError:
-        return None
-    return (begin, end) if begin < end else None
 
 
 def metres2(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
@@ -195,69 +180,6 @@ def _geometry_text(feature: Any) -> bytes | None:
         return orjson.dumps(shape) if isinstance(shape, dict) else None
     except orjson.JSONEncodeError:  # nested too deep
         return None
-
-
-class _Attributes:
-    """The judgement of one feature's properties."""
-
-    def __init__(self, row: dict[str, Any], divisions: Mapping[str, str], mca: Mapping[str, str]) -> None:
-        self.row, self.divisions, self.mca = row, divisions, mca
-        given = row.get("code")
-        self.code = given if isinstance(given, str) and re.fullmatch(r"[0-9]{15}", given, re.ASCII) else ""
-        self.found = [*self._of_code(given), *self._of_words()]
-        self.sound = bool(self.code) and not self.found
-
-    def _of_code(self, given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        if given is None or given == "":
-            yield "no_code", {}
-        elif not self.code:
-            yield "bad_code", {"given": str(given)[:30]}
-        elif self.code[:12] not in self.divisions:
-            yield self._unknown()
-        else:
-            yield from self._of_parent()
-
-    def _unknown(self) -> tuple[str, dict[str, Any]]:
-        community, street = self.code[:12], self.mca.get(self.code[:9])
-        if street is None:
-            return "unknown_community", {"community": community}
-        values = {"given": self.code[:9], "wanted": street}
-        return "other_code_system", values | {"other_name": self.divisions.get(street, street)}
-
-    def _of_parent(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        community = self.code[:12]
-        name = self.divisions[community]
-        for column, expected in (("community", community), ("community_code", community), ("community_name", name)):
-            said = self.row.get(column)
-            if said not in {None, ""} and str(said) not in {expected, f"{expected}000", name}:
-                yield "wrong_parent", {"community": community, "name": name, "given": str(said)[:50]}
-
-    def _of_words(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        kind, name = self.row.get("kind", "basic"), self.row.get("name")
-        if kind not in GRID_KINDS:
-            yield "unknown_kind", {"given": str(kind)[:30], "kinds": ", ".join(SPECIAL_KINDS)}
-        if "name" in self.row and not str(name or "").strip():
-            yield "empty_name", {}
-        if len(str(name or "")) > MOST_NAME:
-            yield "long_name", {"most": MOST_NAME}
-        if validity(self.row) is None:
-            days = (_day(self.row, "valid_from"), _until(self.row))
-            yield "bad_validity", {"given": " – ".join(days)[:40]}
-
-
-def _until(row: Mapping[str, Any]) -> str:
-    return _day(row, "valid_until") or _day(row, "valid_to")
-
-
-def _day(row: Mapping[str, Any], name: str) -> str:
-    """A day's text as it stands; anything else than a day, the empty text or nothing is returned to be refused."""
-    value = row.get(name)
-    if value is None or value == "":
-        return ""
-    try:
-        return date.fromisoformat(value).isoformat()
-    except (ValueError, TypeError):
-        return f"{value}?"
 
 
 def _judge_shape(feature: Any, shape: Any, subject: Subject) -> bool:

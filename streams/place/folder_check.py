@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 import orjson
 import shapely
 
-from gridhub.streams.place.drawing import validity
+from gridhub.streams.place.attributes import validity
 from gridhub.streams.place.findings import Report
 from gridhub.streams.place.import_check import Ground, check_grids, polygons_by_code
 from gridhub.streams.place.rows import Row, read_bytes, read_rows
