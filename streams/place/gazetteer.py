@@ -30,7 +30,7 @@ _OFFICES = ("街道办事处", "街道社区", "街道办", "街办", "办事处
 _VILLAGE = re.compile(r"^(.+?)村?(?:村委会|村民委员会)$")
 _COMMUNITY = re.compile(r"^(.+?)(?:社区居委会|社区居民委员会|居委会|居民委员会|社区)$")
 _OURS_TOO = frozenset({"town", "community"})
-# 新城区 and 江北区 are parts of many towns, ours too: they do not mean another city.
+# 新城区 and 江北区 are parts of many towns, ours too: only where an address begins do they mean another one.
 _PART_OF_TOWN = re.compile(r"(?:新[市城]|城[东西南北中关]|市[中南北]|[江河][东西南北]|桥[东西])区")
 _PROVINCE_SUFFIX = re.compile(r"(?:特别行政区|壮族自治区|回族自治区|维吾尔自治区|自治区|省|市)$")
 _PREFECTURE_SUFFIX = re.compile(r"(?<=^..).*自治州$|(?:地区|盟|市)$")
@@ -178,10 +178,11 @@ class Gazetteer:
     def _add_elsewhere(self) -> None:
         """Other areas by their whole names; provinces and prefectures also without their suffix."""
         for row in self._elsewhere:
-            if row["level"] not in _OURS_TOO and not _PART_OF_TOWN.fullmatch(
-                row["name"]
-            ):  # 沛县 is too short to be looked for anywhere in a text
-                self._add(row["name"], Name(OTHER if len(row["name"]) > 2 else OTHER_SHORT))
+            if row["level"] in _OURS_TOO:
+                continue
+            # 沛县 is too short, and 新城区 too common, to mean another city anywhere in a text.
+            weak = len(row["name"]) == 2 or _PART_OF_TOWN.fullmatch(row["name"])
+            self._add(row["name"], Name(OTHER_SHORT if weak else OTHER))
             suffix = {"province": _PROVINCE_SUFFIX, "city": _PREFECTURE_SUFFIX}.get(row["level"])
             short = suffix.sub("", row["name"]) if suffix else ""
             if len(short) > 1:
