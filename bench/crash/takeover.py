@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--session", type=float, default=10.0, help="GRIDHUB_SESSION_TIMEOUT_S")
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us ends the hub too
     good = True
     for standby in chosen.standby:
         folder = Path(tempfile.mkdtemp(prefix="gridhub-takeover-"))
