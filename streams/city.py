@@ -20,7 +20,7 @@ from gridhub.streams.settings import Settings
 CITY_CODE = "420200"
 """Huangshi, GB/T 2260."""
 HOUR_MS = 3_600_000
-WRONG = (DepartmentError, AdmissionError, CategoryError, MatchingError, RoutingError, ValueError, OSError)
+_WRONG = (DepartmentError, AdmissionError, CategoryError, MatchingError, RoutingError, ValueError, OSError)
 
 
 class CityError(Exception):
@@ -77,7 +77,7 @@ def load(folder: Path | None = None) -> City:
             Catalogue.load(place("grids")),
             further,
         )
-    except WRONG as error:
+    except _WRONG as error:
         raise CityError(f"The city's data cannot be used: {error}") from error
 
 

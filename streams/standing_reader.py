@@ -27,15 +27,15 @@ class StandingReader(threading.Thread):
         standing: Standing,
         now_ms: Callable[[], int],
         listen: Callable[[City, list[Told]], None],
+        complain: Callable[[str], None],
     ) -> None:
-        """`listen` is called in this thread whenever the city changed or something was refused."""
+        """In this thread `listen` is called whenever the city changed or something was refused, `complain` with trouble."""
         super().__init__(name="standing", daemon=True)
-        self.standing, self.listen, self.now_ms = standing, listen, now_ms
+        self.standing, self.listen, self.complain, self.now_ms = standing, listen, complain, now_ms
         self._servers = bootstrap.split(",")
         self._stopping = threading.Event()
         self._consumer: Any = None
         self._read: dict[TopicPartition, int] = {}  # where to go on after trouble
-        self.trouble: str | None = None  # why nothing is read at the moment
 
     def caught_up(self, limit_s: float = 60.0) -> str | None:
         """Read to the end as it is now, before a worker's first batch; why it could not be read in time, else None."""
@@ -60,9 +60,8 @@ class StandingReader(threading.Thread):
             try:
                 self._take(self._opened(), POLL_S)
                 self._settle()
-                self.trouble = None
-            except KafkaError as error:
-                self.trouble = repr(error)
+            except Exception as error:  # noqa: BLE001  # a thread that ends in silence would leave old boundaries in force
+                self.complain(repr(error))
                 self._close()
                 self._stopping.wait(_PAUSE_S)
         self._close()
@@ -85,9 +84,7 @@ class StandingReader(threading.Thread):
                 metadata_max_age_ms=300_000,
             )
             places = [
-                TopicPartition(topic, number)
-                for topic in self.standing.shelves
-                for number in sorted(consumer.partitions_for_topic(topic) or ())
+                TopicPartition(*place) for topic in self.standing.shelves for place in _partitions(consumer, topic)
             ]
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
@@ -112,3 +109,12 @@ class StandingReader(threading.Thread):
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
             consumer.close(timeout_ms=1000)
+
+
+def _partitions(consumer: Any, topic: str) -> list[tuple[str, int]]:
+    """The partitions of a topic; KafkaError while the broker does not know it, as for a moment after a restart."""
+    numbers = consumer.partitions_for_topic(topic)
+    if not numbers:
+        consumer.close()
+        raise KafkaError(f"{topic} has no partitions")
+    return [(topic, number) for number in sorted(numbers)]

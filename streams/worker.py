@@ -128,7 +128,11 @@ def _follow(standing: Standing, settings: Settings, stages: Stages, codec: Codec
             say("standing data", topic=change.topic, item=change.item, applied=change.applied, detail=change.detail)
 
     metrics.rules_in_force(standing.city.rules)
-    reader = StandingReader(settings.bootstrap, standing, now_ms, listen)
+
+    def complain(why: str) -> None:
+        log.error("standing data cannot be read", why=why)
+
+    reader = StandingReader(settings.bootstrap, standing, now_ms, listen, complain)
     while (trouble := reader.caught_up()) is not None:
         log.warning("waiting", what=f"for hub.grids, hub.admissions and hub.config: {trouble}")
     reader.start()
