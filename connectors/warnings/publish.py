@@ -28,7 +28,7 @@ class NotPublishedError(Exception):
 def publish(records: Sequence[dict[str, Any]], department: Department, settings: Settings) -> int:
     """Publish the records in order, and wait until Kafka has each of them; their number.
 
-    The key is the identifier of the warning's first message, so that what changes or ends a warning follows it on the
+    The key is the identifier of the warning's first message, or the series of a text, so that what changes or ends a warning follows it on the
     same partition. NotPublishedError otherwise; an identical repetition is recognised by the hub as a duplicate.
     """
     if not records:
@@ -49,7 +49,7 @@ def publish(records: Sequence[dict[str, Any]], department: Department, settings:
 
 
 def _key(record: dict[str, Any]) -> bytes:
-    return str(record["firstIdentifier"] or record["identifier"]).encode()
+    return str(record["firstIdentifier"] or record["series"] or record["identifier"]).encode()
 
 
 def _codec(department: Department, settings: Settings) -> Codec:
