@@ -199,8 +199,9 @@ class Reader:
         if len(reading.code) > 6:
             return reading
         hit = self.hits.at(reading.at, STREET)
-        if not hit or not (hit.name.anywhere or reading.context or self._own_community_next(hit)):
-            hit = self._short_street(reading)
+        if hit and not (hit.name.anywhere or reading.context or self._own_community_next(hit)):
+            return reading._replace(at=hit.end, candidates=hit.name.codes)
+        hit = hit or self._short_street(reading)
         return self.take_street(reading, hit) if hit else reading
 
     def take_street(self, reading: Reading, hit: Hit) -> Reading:
@@ -233,7 +234,7 @@ class Reader:
         return hit if ends or self._road_next(after) or self._own_community_next(hit) else None
 
     def _community(self, reading: Reading) -> Reading:
-        if len(reading.code) > 9:
+        if len(reading.code) > 9 or reading.candidates:
             return reading
         hit = self.hits.at(reading.at, COMMUNITY)
         return self.take_community(reading, hit) if hit else reading
@@ -259,7 +260,7 @@ class Reader:
 
 
 _ROAD_WORD = re.compile(
-    r"(?:[东南西北中一二三四五]|[东南西北]段)?(?:路|街|大道|大街|巷|里|桥(?![东西]区)|道|弄|广场|花园|小区|大厦|酒店|宾馆)"
+    r"(?:[东南西北中一二三四五]|[东南西北]段)?(?:路|街|大道|大街|巷|里|桥(?![东西]区)|道(?=[0-9]|$)|弄|广场|花园|小区|大厦|酒店|宾馆)"
 )
 
 

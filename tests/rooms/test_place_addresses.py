@@ -140,6 +140,7 @@ def test_what_says_no_place_of_the_city_is_not_placed(text, problem):
         ("滨湖社区居委会", Problem.AMBIGUOUS_NAME, ("420203010007", "420222456002")),
         ("黄石市滨湖社区", Problem.AMBIGUOUS_NAME, ("420203010007", "420222456002")),
         ("新农村", Problem.AMBIGUOUS_NAME, ("420281070213",)),
+        ("白沙镇中心小学", Problem.AMBIGUOUS_NAME, ("420222107",)),
         ("朝阳社区", Problem.AMBIGUOUS_NAME, ("420281002006",)),
         ("黄石市黄石港区、西塞山区", Problem.AMBIGUOUS_NAME, ("420202", "420203")),
         ("大冶市人民政府驻下陆区办事处", Problem.AMBIGUOUS_NAME, ("420281", "420204")),
