@@ -10,11 +10,11 @@ from gridhub.streams.story import Reader, Step
 PERCENT = 10
 
 
-def close_some(bootstrap: str, codec: Codec) -> set[str]:
-    """Report every step of the chosen incidents' tasks to handle; the ids of these incidents."""
+def close_some(bootstrap: str, codec: Codec, percent: int = PERCENT) -> set[str]:
+    """Report every step of the tasks to handle of so many of a hundred incidents; the ids of these incidents."""
     open_tasks = {
         name: task for name, task in _newest(bootstrap, codec, topics.TASKS.name, "task_id").items()
-        if task["action"] == "handle" and task["stage"] == "dispatched" and chosen(task["incident_id"], PERCENT)
+        if task["action"] == "handle" and task["stage"] == "dispatched" and chosen(task["incident_id"], percent)
     }  # fmt: skip
     report(open_tasks.values(), bootstrap, codec)
     return {task["incident_id"] for task in open_tasks.values()}
