@@ -179,17 +179,18 @@ def _hazard(alert: Alert, info: Info, notes: list[str]) -> tuple[Signal, Level]:
         if by_code and by_code is not signal:
             notes.append(f"The event code means {by_code.name}, the heading says {signal.name}: the heading counts.")
         return signal, level if alert.version == "12379" and level.name else (named if named.name else level)
-    names = [info.event, *(code for _, code in info.event_codes)]
+    names = [info.event, *(code for _, code in info.event_codes), *_awareness(info)]
     foreign = next((found for name in names if (found := signals.of_foreign(name.replace("_", " ")))), None)
-    if by_code or foreign:
-        return by_code or foreign or signals.by_name()[signals.EMERGENCY], level
-    if national.startswith("11B"):
-        notes.append(f"The event code {national} is not known.")
-        return signals.Signal(national, signals.FEED_OTHER, national, ""), level
-    notes.append(
-        f"The event {info.event[:60]!r} is none of the hazards that have a category: taken as another emergency."
-    )
-    return signals.Signal(info.event[:100], signals.FEED_EMERGENCY, "", "emergency_warning"), level
+    if known := by_code or foreign:
+        return known, level
+    weather = national.startswith("11B") or info.categories[:1] == ("Met",)
+    notes.append(f"The event {info.event[:60]!r} is none of the hazards that have a category of their own.")
+    return signals.by_name()[signals.OTHER_WEATHER if weather else signals.EMERGENCY], level
+
+
+def _awareness(info: Info) -> list[str]:
+    """The kind of danger in MeteoAlarm's own words, which are English in every language: `10; Rain`."""
+    return [value for name, value in info.parameters if name == "awareness_type"]
 
 
 def _by_sender(alert: Alert, place: Ground, catalogue: Catalogue) -> None:

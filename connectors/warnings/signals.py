@@ -10,7 +10,7 @@ from importlib.resources import files
 
 FEED_OTHER, FEED_EMERGENCY = "99", "98"
 """Codes of a WeatherWarning's signal beyond the fourteen: another hazard of the weather, and of another kind."""
-EMERGENCY = "突发事件"
+EMERGENCY, OTHER_WEATHER = "突发事件", "其他气象灾害"
 
 COLOURS = {"蓝": "01", "黄": "02", "橙": "03", "红": "04", "白": "00"}
 """Level codes of the meteorological feed; white stands below blue and has no code there: ours is 00."""

@@ -276,6 +276,17 @@ def test_a_detailed_polygon_is_simplified() -> None:
         ({"event": "Wind chill", "severity": "Minor", "language": "en-US"}, "weather_cold", 4),
         ({"event": "Sismo", "category": "Geo", "language": "es-MX"}, "earthquake_warning", 2),
         ({"event": "orages", "severity": "Unknown", "language": "fr-CA"}, "weather_thunder_gale", 3),
+        ({"event": "SVR", "language": "en-US"}, "weather_thunder_gale", 2),
+        ({"event": "Special Weather Statement", "language": "en-US"}, "weather_other", 2),
+        (
+            {
+                "event": "Varning",
+                "language": "sv-SE",
+                "parameter": "<valueName>awareness_type</valueName><value>12; Flooding</value>",
+            },
+            "weather_flood",
+            2,
+        ),
         ({"event": "Child Abduction", "category": "Rescue", "language": "en-US"}, "emergency_warning", 2),
     ],
 )
