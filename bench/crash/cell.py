@@ -1,7 +1,7 @@
 """One run of the crash matrix: `python bench/crash/cell.py kill --seed 3 --folder /tmp/x`; its result is one JSON line.
 
 A hub takes a simulated city's events; meanwhile its fault's story is told. Then every event is compared with the
-simulator's truth, a tenth of the incidents is worked off, and everything is ended.
+simulator's truth, half of the incidents are worked off, and everything is ended.
 """
 
 from __future__ import annotations
