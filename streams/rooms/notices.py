@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import orjson
 
+from gridhub.streams.records import Reason
 from gridhub.streams.rooms import parents, progress
+from gridhub.streams.rooms.desk import Refused
 from gridhub.streams.rooms.ledger import DUE_KEY, candidates_key, held_key, incident_key, parents_key
 from gridhub.streams.rooms.matter import Matter
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from gridhub.streams.rooms.desk import Desk
     from gridhub.streams.rooms.outbound import Row
 
+_ID = re.compile(r"[^/]+/\d{1,9}/[^/]+(/over)?")
 ATTACHED, RELEASED, KNOWN = "attached", "released", "known"
 
 
@@ -30,6 +34,8 @@ def take(report: Row, desk: Desk) -> tuple[str, str, str]:
     """Write a notice down and act on it: the parent, what came of it, and the rule's name."""
     notice = orjson.loads(report["notice"])
     area, parent_id = notice["area"], notice["parent_id"]
+    if not _ID.fullmatch(notice["notice_id"]) or not notice["codes"]:
+        raise Refused(Reason.MISSING_FIELD, "A notice is named by incident, version and area, and names a place.")
     desk.ledger.fetch([parents_key(area), DUE_KEY, held_key(area, parent_id)])
     if not parents.take_down(notice, desk.ledger, desk.facts, desk.now_ms):
         return parent_id, KNOWN, notice["rule"]

@@ -226,7 +226,7 @@ def test_older_messages_and_notices_change_nothing(storm, tools):
     storm.take(tools.event("w2", **RAIN | {"message": "update", "occurred_at": tools.now + 5}))
     assert storm.notices == begins
     storm.settle()
-    stale = [{**row, "notice_id": row["notice_id"].replace("/2/", "/1/") + "x", "ended": False} for row in begins]
+    stale = [{**row, "notice_id": row["notice_id"].replace("/2/", "/1/") + "/over", "ended": False} for row in begins]
     storm.notices += stale
     assert {row["outcome"] for done in storm.settle() for row in done.decisions} == {"known"}
     found, _ = storm.take(tools.event("t1", **TREE | {"occurred_at": tools.now + 1}))
@@ -283,3 +283,12 @@ def test_a_wrong_rule_is_refused_with_a_sentence(tools, before, after, message):
     assert before in content
     with pytest.raises(MatchingError, match=message):
         Matching.parse(content.replace(before, after, 1).encode(), tools.facts.categories)
+
+
+@pytest.mark.parametrize("changes", [{"notice_id": "x"}, {"notice_id": "a/b/c"}, {"codes": []}])
+def test_a_notice_that_is_none_is_refused(world, tools, changes):
+    """Whoever may write to hub.status cannot break a lane with it."""
+    world.take(tools.event("w1", **RAIN))
+    world.notices = [row | changes for row in world.notices]
+    (done,) = world.settle()
+    assert {row["reason"] for row in done.refused.to_pylist()} == {"missing_field"}
