@@ -82,7 +82,7 @@ class Findings:
         """Take in one version of an Incident."""
         name = record["incident_id"]
         self.incidents[name] += record["version"] == 1
-        (self.inhibited.add if record["inhibited"] else self.inhibited.discard)(name)
+        (self.inhibited.add if record.get("inhibited") else self.inhibited.discard)(name)
 
     def add_task(self, record: Mapping[str, Any]) -> None:
         """Take in one version of a Task."""
