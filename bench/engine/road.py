@@ -102,10 +102,10 @@ class Hub:
             time.sleep(POLL_S)
         time.sleep(SETTLED_S)
 
-    def drained(self) -> bool:
-        """Wait until all that is there was taken."""
-        names = [*self.city.topics.values(), topics.LOCATED.name]
-        return wait_drained(self.kafka, self.town.settings.group, names, DRAIN_S)
+    def drained(self, limit_s: float = DRAIN_S) -> bool:
+        """Wait until all that is there was taken, at most so long."""
+        names = [*self.city.topics.values(), *([topics.LOCATED.name] if self.town.workers else [])]
+        return wait_drained(self.kafka, self.town.settings.group, names, limit_s)
 
     def broker_pid(self) -> int | None:
         """The broker's process."""
@@ -157,8 +157,13 @@ def _watch(made: Hub, clock: meter.Meter) -> tuple[list[meter.Reading], list[int
     """Clocks and records put out, from the last look that found none on, at each growth."""
     readings, totals = [clock.read()], [0]
     changed_at = time.monotonic()
-    while (quiet_s := time.monotonic() - changed_at) < (SETTLED_S if totals[-1] else SILENT_S):
+    while True:
         made.demand_alive()
+        quiet_s = time.monotonic() - changed_at
+        if totals[-1] and quiet_s > SETTLED_S and made.drained(POLL_S):
+            return readings, totals
+        if quiet_s > SILENT_S:
+            raise Broken(f"gave {totals[-1]} records, then nothing for {quiet_s:.0f} s")
         total = sum(made.cluster.ends(OUTPUTS).values())
         if total != totals[-1]:
             readings.append(clock.read())
@@ -167,9 +172,6 @@ def _watch(made: Hub, clock: meter.Meter) -> tuple[list[meter.Reading], list[int
         elif not total:
             readings = [clock.read()]
         time.sleep(POLL_S)
-    if not totals[-1]:
-        raise Broken(f"gave nothing within {quiet_s:.0f} s")
-    return readings, totals
 
 
 def _judged(report: Report, drained: bool) -> Line:  # noqa: FBT001
