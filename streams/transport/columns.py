@@ -14,6 +14,8 @@ from gridhub.streams.transport.batch import Output, Outputs
 from gridhub.streams.transport.murmur2 import partitions
 from gridhub.streams.transport.records import Headers
 
+FEW = 64
+
 
 @dataclass(slots=True)
 class Column:
@@ -83,16 +85,28 @@ def _single(output: Output, table: dict[TP, Column], unplaced: dict[str, Column]
 
 def _spread(topic: str, column: Column, places: Sequence[int], table: dict[TP, Column]) -> None:
     """Add the records to their partitions, in their order."""
+    if len(places) != len(column.keys):
+        raise ValueError(f"{len(column.keys)} outputs to {topic}, but {len(places)} partitions")
+    groups = _few(places) if len(places) < FEW else _many(places)
+    for number, rows in groups:
+        part = column.pick(rows)
+        _at(table, TP(topic, int(number))).add(part.keys, part.values, part.headers)
+
+
+def _few(places: Sequence[int]) -> Iterable[tuple[int, list[int]]]:
+    """The rows of each partition; for so few that numpy would take longer to begin than to work."""
+    rows: dict[int, list[int]] = {}
+    for row, number in enumerate(places):
+        rows.setdefault(number, []).append(row)
+    return rows.items()
+
+
+def _many(places: Sequence[int]) -> Iterable[tuple[int, list[int]]]:
+    """The rows of each partition."""
     numbers = np.asarray(places, np.int64)
-    if len(numbers) != len(column.keys):
-        raise ValueError(f"{len(column.keys)} outputs to {topic}, but {len(numbers)} partitions")
-    if not len(numbers):
-        return
     order = np.argsort(numbers, kind="stable")
     found, begins = np.unique(numbers[order], return_index=True)
-    for number, rows in zip(found.tolist(), np.split(order, begins[1:]), strict=True):
-        part = column.pick(rows.tolist())
-        _at(table, TP(topic, number)).add(part.keys, part.values, part.headers)
+    return zip(found.tolist(), (rows.tolist() for rows in np.split(order, begins[1:])), strict=True)
 
 
 def fill(batch: Any, column: Column, first: int) -> int:

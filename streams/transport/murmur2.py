@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
 
 _M = np.uint32(0x5BD1E995)
 _SEED = 0x9747B28C
+_M_INT, _MASK, _WORD = 0x5BD1E995, 0xFFFFFFFF, struct.Struct("<I")
+FEW = 8  # keys that are hashed one by one: numpy would take longer to begin than to work
 _R = np.uint32(24)
 
 
@@ -24,9 +27,22 @@ def murmur2(keys: Sequence[bytes]) -> np.ndarray:
 
 def partitions(keys: Sequence[bytes], count: int) -> list[int]:
     """The partition of each key among `count`."""
-    if not keys:
-        return []
+    if len(keys) <= FEW:
+        return [(_one(key) & 0x7FFFFFFF) % count for key in keys]
     return ((murmur2(keys) & np.uint32(0x7FFFFFFF)) % np.uint32(count)).tolist()  # type: ignore[no-any-return]
+
+
+def _one(key: bytes) -> int:
+    """The hash of one key, in plain Python."""
+    whole = len(key) & ~3
+    state = _SEED ^ len(key)
+    for (word,) in _WORD.iter_unpack(key[:whole]):
+        mixed = word * _M_INT & _MASK
+        state = (state * _M_INT ^ (mixed ^ mixed >> 24) * _M_INT) & _MASK
+    if whole < len(key):
+        state = (state ^ int.from_bytes(key[whole:], "little")) * _M_INT & _MASK
+    state = (state ^ state >> 13) * _M_INT & _MASK
+    return state ^ state >> 15
 
 
 def _hash(data: np.ndarray) -> np.ndarray:

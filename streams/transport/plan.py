@@ -65,7 +65,7 @@ class Options:
     fetch_wait_ms: int = 20  # while there is something to do
     idle_wait_ms: int = 500  # while there is nothing to do; the first record ends the wait all the same
     gather_ms: int = 5  # between two fetches while few events come
-    transactions_per_s: float = 250.0  # of all lanes; where events trickle they gather until their lane's turn
+    transactions_per_s: float = 300.0  # of all lanes; where events trickle they gather until their lane's turn
     batch_events: int = 2000  # most events in one transaction
     batch_bytes: int = 4 << 20  # of keys and values in one transaction; the record that reaches it is the last
     queue_bytes: int = 2 << 20  # that a lane may hold before its topics are no longer fetched

@@ -7,6 +7,7 @@ import struct
 from collections import OrderedDict, defaultdict
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchError, FetchResult, PartitionRecords
 from aiokafka.errors import (
@@ -28,7 +29,7 @@ from hypothesis import strategies as st
 from gridhub.streams.transport import Batch, Output, Outputs, Records
 from gridhub.streams.transport import pace as pace_module
 from gridhub.streams.transport.batch import cut, merge
-from gridhub.streams.transport.columns import Column, fill, place
+from gridhub.streams.transport.columns import Column, _few, _many, fill, place
 from gridhub.streams.transport.fetch import _take, drain
 from gridhub.streams.transport.murmur2 import partitions
 from gridhub.streams.transport.pace import Pace
@@ -243,6 +244,13 @@ def one_by_one(output):
     places = [output.partition] * count if isinstance(output.partition, int) else output.partition
     lines = output.headers or [()] * count
     return [(output.topic, *each) for each in zip(places, output.keys, output.values, lines, strict=True)]
+
+
+@given(st.lists(st.integers(0, 5), min_size=1), st.lists(st.binary(max_size=20), min_size=1, max_size=8))
+def test_few_and_many_are_placed_alike(places, keys):
+    """Small columns go without numpy, to the same partitions in the same order."""
+    assert sorted(_few(places)) == sorted(_many(places)) == sorted(_few(np.array(places)))
+    assert partitions(keys * 9, 7) == partitions(keys, 7) * 9
 
 
 def test_a_partition_is_missing():
