@@ -15,7 +15,7 @@ from gridhub.streams.rooms.matter import Matter
 from gridhub.streams.rooms.opening import MOST_SUBJECT_KEYS, union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gridhub.streams.rooms.outbound import OutboundFacts, Row
     from gridhub.streams.rooms.recall import Recall
@@ -26,12 +26,10 @@ _ID, _CATEGORY, _FIRST_AT, _LAST_AT, _LAT, _EXACT, _KEYS = (
 )
 
 
-def best(
-    me: Matter, key: bytes, recall: Recall, leading: frozenset[str] = frozenset()
-) -> tuple[Entry | None, dict[str, float]]:
+def best(me: Matter, key: bytes, recall: Recall, apart: Callable[[str], bool]) -> tuple[Entry | None, dict[str, float]]:
     """The candidate with the highest score, and its parts; the one touched longest ago where two are equal.
 
-    An incident that is `leading` (a parent) counts only where a key is shared: what happens below it is its child.
+    One that is `apart` (a parent, or below one) counts only where a key is shared.
     """
     chosen: Entry | None = None
     parts: dict[str, float] = {}
@@ -41,7 +39,7 @@ def best(
         reach = recall.reach(me.category, other.category)
         if matter.gate(me, other, reach, rules):
             continue
-        if entry[_ID] in leading and not matter.shared_key(me, other, rules):
+        if apart(entry[_ID]) and not (reach.wide or matter.shared_key(me, other, rules)):
             continue
         found = matter.score(me, other, reach, rules)
         if chosen is None or found["total"] > parts["total"]:

@@ -129,7 +129,7 @@ def _verdict(event: Row, recall: Recall) -> _Verdict:
         return _Verdict(event, Outcome.OPENED, recall.new_id(event), {}, "planned")
     key, rules = event["candidates"], recall.facts.matching
     me = candidates.of_event(event, recall.new_id(event), rules.words_characters)
-    best, parts = candidates.best(me, key, recall, parents.leading(event, recall))
+    best, parts = candidates.best(me, key, recall, parents.apart(event, recall))
     if best is not None and parts["total"] >= rules.merge:
         candidates.widen(best, me, key, recall)
         return _Verdict(event, Outcome.MERGED, best[0], parts)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gridhub.streams.rooms.ledger import DUE_KEY, held_key, parents_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gridhub.streams.parents import ParentRule
     from gridhub.streams.rooms.ledger import Ledger
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 MOST_ENTRIES = 50
 _STREET_DIGITS = 9
 _ENDS_AT = 8
-_NONE: frozenset[str] = frozenset()
+
+
+def _always(_incident_id: str) -> bool:
+    return True
+
+
+def _never(_incident_id: str) -> bool:
+    return False
 
 
 class Parent(NamedTuple):
@@ -112,12 +119,16 @@ def stays_held(incident: Row, event: Row, recall: Recall) -> bool:
     )
 
 
-def leading(event: Row, recall: Recall) -> frozenset[str]:
-    """Ids of the parents in the event's area, which it can be a child of but not the same as; none for a parent."""
+def apart(event: Row, recall: Recall) -> Callable[[str], bool]:
+    """Whether an open incident (by its id) can be the same matter only where both name the same subject.
+
+    So it is between a parent and what is none: what happens below a parent is its child. Warnings have a rule of their
+    own (the groups of wide matters), which this leaves alone.
+    """
     entries = recall.ledger.get(parents_key(event["area"]))
-    if not entries or parent_rule(event, recall) is not None:
-        return _NONE
-    return frozenset(entry[0] for entry in entries)
+    if parent_rule(event, recall) is not None:
+        return _always
+    return frozenset(entry[0] for entry in entries).__contains__ if entries else _never
 
 
 # an event is a parent
@@ -228,12 +239,15 @@ def ended_notices(incident: Row, now_ms: int) -> list[Row]:
 
 
 def _here(notices: list[Row], area: str, recall: Recall) -> list[Row]:
-    """Take the beginning of a parent in its own area down at once; what else there is to tell goes out."""
-    own = [row for row in notices if row["area"] == area and not row["ended"]]
+    """Take the beginning of a parent in its own area down at once, for the events that follow in this batch.
+
+    Its notice goes out all the same: it attaches what was open before.
+    """
     recall.ledger.fetch([DUE_KEY])
-    for row in own:
-        take_down(row, recall.ledger, recall.facts, recall.now_ms)
-    return [row for row in notices if row not in own]
+    for row in notices:
+        if row["area"] == area and not row["ended"]:
+            take_down(row, recall.ledger, recall.facts, recall.now_ms)
+    return notices
 
 
 # an area takes notices down

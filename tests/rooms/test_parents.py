@@ -63,6 +63,16 @@ def test_an_outage_below_a_tripped_feeder_is_its_child_and_waits(world, tools):
     assert (incident["parent_id"], incident["inhibited"], incident["task_ids"]) == (feeder["incident_id"], True, [])
 
 
+def test_a_feeder_that_is_told_after_its_outages_is_a_matter_of_its_own(world, tools):
+    """It does not join the first call about it: it opens, with tasks, and the call's incident becomes its child."""
+    found, _ = world.take(tools.event("e1"), tools.event("f1", **FEEDER), tools.event("f2", **FEEDER))
+    assert outcomes(found) == ["opened", "opened", "merged"]
+    call, feeder = found.decisions[0]["incident_id"], found.decisions[1]["incident_id"]
+    world.settle()
+    assert world.incidents[call]["parent_id"] == feeder
+    assert handled(world, call) == handled(world, feeder) == ["dispatched"]
+
+
 def test_danger_to_life_is_attached_and_never_waits(world, tools):
     """People in a lift below a tripped feeder: the child of the feeder, with tasks at once."""
     found, _ = world.take(tools.event("f1", **FEEDER), tools.event("l1", **LIFT))
