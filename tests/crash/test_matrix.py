@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
+import re
 import signal
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import psutil
 import pytest
+
+from gridhub.connectors.simulator.city import City as SimulatedCity
+from gridhub.streams import city as city_data
+from gridhub.streams.records import Reason
 
 MATRIX = Path(__file__).parents[2] / "bench" / "crash" / "matrix.py"
 GOOD = {"fault": "kill", "seed": 1, "events": 300, "lost": 0, "doubled": 0, "out_of_order": 0, "wrong_reason": 0}
@@ -31,7 +38,7 @@ def matrix(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module
-    for name in ("alone", "faults", "garbage"):
+    for name in ("alone", "faults", "filling", "garbage", "poison"):
         sys.modules.pop(name, None)
 
 
@@ -86,6 +93,32 @@ def test_a_hang_is_told(matrix):
     assert line["hung"]
     assert line["lost"] is None
     assert cell.poll() is not None
+
+
+def test_poison_lies_between_good_events(matrix):
+    """The city's own messages stay as they are; each poisoned one bears the mark, is to be refused as broken, and is of no matter."""
+    poison = sys.modules["poison"]
+    facts = city_data.load(None)
+    good = list(SimulatedCity(facts.catalogue, facts.departments, 1).generate(600, 1, 1_790_000_000_000))
+    mixed = list(poison.among(iter(good), None, random.Random(1)))
+    bad = [message for message in mixed if message.truth.fault == "poison"]
+    assert [message for message in mixed if message.truth.fault != "poison"] == good
+    assert len(bad) > 40
+    for message in bad:
+        assert poison.MARK in json.dumps(message.record, default=str)
+        assert (message.truth.kind, message.truth.expected_reason) == ("refused", Reason.BROKEN)
+        assert message.truth.true_matter is None
+    runs = [sum(1 for _ in run) for fault, run in groupby(mixed, lambda m: m.truth.fault) if fault == "poison"]
+    assert {1, 2} < set(runs)
+
+
+def test_every_sabotage_is_told_of():
+    """The page names each bug that can be put into workers, and no other."""
+    source = (MATRIX.parent / "inject" / "injected.py").read_text(encoding="utf-8")
+    names = set(re.findall(r'^    "([a-z-]+)": \w+,$', source, re.MULTILINE)) - {"poison"}
+    page = (MATRIX.parents[2] / "docs" / "crash.md").read_text(encoding="utf-8")
+    table = page.partition("## Is the check able to see")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)) == names
 
 
 def test_an_unknown_fault_is_wrong_use():
