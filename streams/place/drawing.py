@@ -20,7 +20,6 @@ from gridhub.streams.place.shapes import METRES_PER_DEGREE
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FEATURES = 100_000
 MOST_VERTICES = 20_000  # of one grid; a street's whole outline has a few thousand
-_TINY_M2 = 100.0
 _CENTIMETRE_DEG = 1e-7
 _PORTION = 200
 _DEGREES = re.compile(r"CRS84|4326|4490|4979", re.IGNORECASE)
@@ -201,9 +200,6 @@ def _judge_shape(feature: Any, shape: Any, subject: Subject) -> bool:
         detail = shapely.is_valid_reason(shape)
         subject.add("self_crossing", _reason_point(detail), detail=detail[:100])
         return False
-    area = float(metres2(np.array([shape]))[0])
-    if area < _TINY_M2:
-        subject.add("tiny", spot(shape), area_m2=round(area, 1))
     return True
 
 

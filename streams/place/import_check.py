@@ -20,6 +20,7 @@ from gridhub.streams.place.gaps import gaps
 from gridhub.streams.place.shapes import METRES_PER_DEGREE
 
 _IGNORED_M2 = 1.0
+_TINY_M2 = 100.0
 _NARROW_M = 0.5
 """A strip narrower than this is the width of a drawn line: told, but no error."""
 _OUTSIDE_SHARE = 0.2
@@ -52,6 +53,7 @@ def check_grids(content: bytes, file: str, ground: Ground, report: Report) -> Dr
     drawing = drawing.part(_inside_city(drawing, ground, report)) if len(drawing) else drawing
     if not len(drawing):
         return drawing
+    _splinters(drawing, report)
     _overlaps(drawing, report)
     now = _newest(drawing)
     _datum(now, ground, report)
@@ -94,6 +96,14 @@ def _inside_city(drawing: Drawing, ground: Ground, report: Report) -> NDArray[np
             kind = "projected"
         report.add(kind, drawing.file, int(drawing.numbers[index]), drawing.codes[index], (x, y))
     return inside
+
+
+def _splinters(drawing: Drawing, report: Report) -> None:
+    """Grids that are smaller than a house."""
+    area = metres2(drawing.polygons)
+    for index in np.flatnonzero(area < _TINY_M2):
+        number, code, at = int(drawing.numbers[index]), drawing.codes[index], spot(drawing.polygons[index])
+        report.add("tiny", drawing.file, number, code, at, area_m2=round(float(area[index]), 1))
 
 
 def _datum(drawing: Drawing, ground: Ground, report: Report) -> None:

@@ -205,6 +205,11 @@ def test_a_shifted_datum_is_named(datum):
     assert [f.values["datum"] for f in few.findings if f.kind == "shifted_grids"] == [datum]
 
 
+def test_exchanged_axes_are_told_once():
+    """A whole file with its axes exchanged has this one mistake, and no other that follows from it."""
+    assert checked(moved(lambda x, y: (y, x))).counts == {"swapped_axes": len(FEATURES)}
+
+
 def test_one_shifted_district_of_several_is_named():
     """Where only one district came from another source, that one is named."""
     far = [feature for feature in ALL if feature["properties"]["code"].startswith("420204")]
