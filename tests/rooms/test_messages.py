@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from gridhub.streams import messages
 from gridhub.streams.messages import SUBJECTS, Origin
 from gridhub.streams.records import LOCATED, RAW, REFUSAL, Reason, table
 from gridhub.streams.rooms.outbound import STATUS
+from gridhub.streams.transport.records import Records
 
 CODEC = local_codec()
 NOW = 1_790_000_000_000
@@ -44,6 +46,13 @@ def test_kafka_records_become_the_raw_table(pairs):
     assert [(row["offset"], row["timestamp_ms"], row["key"], row["value"]) for row in batch.to_pylist()] == [
         (i, NOW + i, key, value or b"") for i, (key, value) in enumerate(pairs)
     ]
+
+
+def test_columns_and_rows_of_kafka_have_the_same_origins():
+    """What the transport fetched as columns leads to the same origins as its records one by one."""
+    records = Records(TP("hub.located", 3), [b"a", None], [b"x", None], [7, 9], [NOW, NOW + 1])
+    assert messages.origins(records) == messages.origins(list(records))
+    assert [origin.offset for origin in messages.origins(records)] == [7, 9]
 
 
 def test_located_rows_make_the_round_trip(tools):
