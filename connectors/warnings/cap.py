@@ -109,19 +109,19 @@ def _alert(node: Node) -> Alert:
         scope=read.word(node, "scope", SCOPES),
         note=read.optional(node, "note"),
         references=references,
-        infos=tuple(_info(info, number) for number, info in enumerate(infos, 1)),
+        infos=tuple(_info(info, number, version) for number, info in enumerate(infos, 1)),
         signature=read.signature(node),
         notes=notes,
     )
 
 
-def _info(node: Node, number: int) -> Info:
+def _info(node: Node, number: int, version: str) -> Info:
     where = f"info {number}: "
     areas = node.all("area")
     if len(areas) > MOST_AREAS:
         raise CapError(f"{where}there are more than {MOST_AREAS} areas.")
     categories = [read.among(child.text, CATEGORIES, f"{where}category") for child in node.all("category")]
-    if not categories:
+    if not categories and version != "1.0":  # became required with 1.1
         raise CapError(f"{where}the required element category is missing.")
     words = read.words(node)
     expires, onset = (

@@ -142,3 +142,11 @@ def test_empty_optional_elements_and_odd_times_are_no_fault() -> None:
     assert one.sent == datetime(2026, 11, 23, 10, tzinfo=UTC)
     assert one.infos[0].expires == datetime(2026, 11, 23, 12, 0, 0, 500_000, tzinfo=UTC)
     assert one.infos[0].onset is None
+
+
+def test_version_1_0_needs_no_category() -> None:
+    """It became a required element with 1.1; codes and parameters were `name=value` texts then."""
+    old = info(category="", geocode="").replace("</info>", "<parameter>Depth=11</parameter></info>")
+    (one,), refused = read_cap(alert(old, space="http://www.incident.com/cap/1.0").encode())
+    assert refused == []
+    assert (one.version, one.infos[0].categories, one.infos[0].parameters) == ("1.0", (), (("Depth", "11"),))
