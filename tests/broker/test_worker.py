@@ -456,9 +456,7 @@ def test_a_change_of_boundaries_counts_without_a_restart(hub, tmp_path):
     since = datetime.fromtimestamp(now_ms / 1000 - 3600, UTC).isoformat(timespec="seconds")
     words = ["--actor", "tests", "--reason", "exchange", "--valid-from", since]
     with hub.worker() as process:
-        first, record = at_grid(FIRST, now_ms)
-        hub.tell("power", record)
-        hub.settled()
+        hub.until(lambda: "lane opened" in hub.log().read_text())
         done = subprocess.run(
             [GRIDHUB, "grids", "load", str(folder), *words], env=hub.env, capture_output=True, text=True, check=False
         )
@@ -471,14 +469,5 @@ def test_a_change_of_boundaries_counts_without_a_restart(hub, tmp_path):
         hub.tell("power", record)
         hub.settled()
         assert process.poll() is None
-    version = Catalogue.load().version
-    assert grids_of(hub, first) == ([FIRST], version)
-    assert grids_of(hub, before) == ([FIRST], version)
+    assert grids_of(hub, before) == ([FIRST], Catalogue.load().version)
     assert grids_of(hub, after) == ([SECOND], manifest["version"])
-    listed = subprocess.run([GRIDHUB, "grids", "versions"], env=hub.env, capture_output=True, text=True, check=True)
-    assert [json.loads(line)["reason"] for line in listed.stdout.splitlines()] == ["exchange"]
-    with hub.worker("w2"):
-        again, record = at_grid(FIRST, now_ms)
-        hub.tell("power", record)
-        hub.settled()
-    assert grids_of(hub, again) == ([SECOND], manifest["version"])
