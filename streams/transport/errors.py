@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
@@ -51,3 +53,16 @@ LATER = (
     ConnectionError,
     OSError,
 )
+
+
+@contextmanager
+def assertions_as_trouble() -> Iterator[None]:
+    """For calls of aiokafka: it asserts what a broker in trouble makes untrue, and asking again later is the answer.
+
+    A cluster may for a moment name no broker at all ("Did we not perform bootstrap?", seen while a starved broker was
+    fenced), and a producer may meet its trouble between two of our calls.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        raise KafkaError(f"aiokafka is in no state for this: {error}") from error

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
 from gridhub.streams.transport.batch import Output, Outputs
 from gridhub.streams.transport.columns import Column, fill, place
+from gridhub.streams.transport.errors import assertions_as_trouble
 from gridhub.streams.transport.plan import Options
 from gridhub.streams.transport.sender import LaneSender
 
@@ -56,7 +56,8 @@ class LaneProducer:
 
     async def start(self) -> None:
         """Connect and bump the epoch: a pending transaction of an earlier owner is ended first."""
-        await self._kafka.start()
+        with assertions_as_trouble():
+            await self._kafka.start()
 
     async def close(self) -> None:
         """Give the producer up, in whatever state it is; never waits long."""
@@ -80,10 +81,8 @@ class LaneProducer:
     ) -> int | None:
         """Send all of it and the offsets in one transaction; gives the last changelog offset written, if any."""
         columns = place(outputs, self.options.partition_counts)
-        try:
+        with assertions_as_trouble():
             return await self._commit(columns, changelog, changes, offsets)
-        except AssertionError as error:  # how aiokafka says that its producer met trouble between two of our calls
-            raise KafkaError(f"the producer is in no state for this: {error}") from error
 
     async def _commit(
         self,

@@ -14,7 +14,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from gridhub.streams.transport.committed import committed_offsets
-from gridhub.streams.transport.errors import LATER, OffsetsAhead
+from gridhub.streams.transport.errors import LATER, OffsetsAhead, assertions_as_trouble
 from gridhub.streams.transport.fetch import Waits, fetch, wake
 from gridhub.streams.transport.records import Records
 
@@ -139,8 +139,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _rewind(self, tps: list[TopicPartition]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
-        committed = await committed_offsets(consumer._coordinator, tps)  # noqa: SLF001  # aiokafka's own has a hole
-        begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+        with assertions_as_trouble():
+            committed = await committed_offsets(consumer._coordinator, tps)  # noqa: SLF001  # aiokafka's own has a hole
+            begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         offsets = {tp: self._place(tp, committed.get(tp), begins[tp], ends[tp]) for tp in tps}
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)

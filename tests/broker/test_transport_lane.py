@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 from faust.types import TP
 
@@ -231,6 +232,27 @@ async def test_a_swallowed_cancellation_does_not_hang_the_stop(monkeypatch):
     async with asyncio.timeout(10):
         await lane._end_task()
     assert task.cancelled()
+
+
+async def test_a_cluster_that_names_no_broker_is_waited_for(desk, monkeypatch):
+    """Where aiokafka asserts that there are brokers, before a lane opens or in its transaction, the lane tries again."""
+    start, commit, refused = AIOKafkaProducer.start, AIOKafkaProducer.commit_transaction, []
+
+    def once(call, name):
+        async def refusing(self):
+            if name not in refused:
+                refused.append(name)
+                raise AssertionError("Did we not perform bootstrap?")
+            return await call(self)
+
+        return refusing
+
+    monkeypatch.setattr(AIOKafkaProducer, "start", once(start, "start"))
+    monkeypatch.setattr(AIOKafkaProducer, "commit_transaction", once(commit, "commit"))
+    _, feed, seen = desk.lane(counting(desk))
+    await desk.until_done()
+    assert (desk.results(), feed.broken) == (expected(desk), None)
+    assert seen.results.count("retried") == 1
 
 
 async def test_batches_that_wait_share_a_transaction(desk):
