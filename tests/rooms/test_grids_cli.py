@@ -9,11 +9,14 @@ import pytest
 import shapely
 from click.testing import CliRunner
 
+from gridhub.streams import standing_store
 from gridhub.streams.grids_cli import grids
+from gridhub.streams.place.bundle import Manifest, join, read_manifest, unpack
 from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.place.changes import compare
 from gridhub.streams.place.findings import Report
 from gridhub.streams.place.folder_check import check_folder
+from gridhub.streams.place.source import read_source
 
 FIRST, SECOND, THIRD = "420205003001001", "420205003001002", "420205003001003"
 
@@ -208,3 +211,40 @@ def test_members_come_and_go(folder):
         path.read_text(encoding="utf-8").replace(",,2026-07-01", ",2026-08-01,2026-07-01"), encoding="utf-8"
     )
     assert lines(run("check", folder, "--json"))[0]["kind"] == "bad_validity"
+
+
+def manifest(number, previous=""):
+    """One published version."""
+    return Manifest(
+        version="0" * 12, valid_from_ms=0, sha256="0" * 64, size_bytes=1, parts=1, grids=1, actor="张三",
+        reason=f"no. {number}", published_at_ms=number, previous=previous,
+    )  # fmt: skip
+
+
+def test_versions_show_a_gap_in_the_trail(monkeypatch):
+    """Each version names the one before: a whole trail ends with 0, one with a version taken out with 1."""
+    first = manifest(1)
+    second = manifest(2, first.digest)
+    third = manifest(3, second.digest)
+    monkeypatch.setattr(standing_store, "read_manifests", lambda _bootstrap: [first, second, third])
+    whole = run("versions")
+    assert (whole.exit_code, [line["follows"] for line in lines(whole)]) == (0, [True] * 3)
+    assert [line["reason"] for line in lines(whole)] == ["no. 1", "no. 2", "no. 3"]
+    monkeypatch.setattr(standing_store, "read_manifests", lambda _bootstrap: [first, third])
+    cut = run("versions")
+    assert (cut.exit_code, [line["follows"] for line in lines(cut)]) == (1, [True, False])
+
+
+def test_load_publishes_parts_then_the_manifest(folder, monkeypatch):
+    """A sound folder is published with its manifest last, chained to the one before, with actor, reason and day."""
+    sent = []
+    monkeypatch.setattr(standing_store, "read_manifests", lambda _bootstrap: [manifest(1)])
+    monkeypatch.setattr(standing_store, "publish", lambda _bootstrap, messages: sent.extend(messages))
+    answer = run("load", folder, "--actor", "张三", "--reason", "政发12号", "--valid-from", "2027-01-01")
+    assert answer.exit_code == 0, answer.stderr
+    said = read_manifest(sent[-1][1])
+    assert said.model_dump(mode="json") == lines(answer)[0]
+    assert (said.actor, said.reason, said.previous) == ("张三", "政发12号", manifest(1).digest)
+    assert said.valid_from_ms == 1_798_732_800_000  # midnight in China
+    unpacked = unpack(join(said, dict(sent)), said)
+    assert read_source(unpacked).version == said.version == Catalogue.load(folder).version
