@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from math import cos, hypot, radians
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
 from gridhub.schemas.codec import Codec, Decoded
 from gridhub.streams import topics
+from gridhub.streams.apart import add_distance
 
 Step = dict[str, Any]
 Ways = Callable[[Any], list[Step]]
 """What each way to a place said about an original Kafka record (streams/ways.py)."""
 POLL_MS = 300
-_METRES_PER_DEGREE = 111_195.0
 
 
 class Reader:
@@ -159,21 +158,6 @@ def _add_distances(steps: list[Step], located: list[Step], incidents: dict[str, 
         event = events.get((step.get("source", ""), step.get("event_id", "")))
         if incident and event:
             add_distance(step, event, incident)
-
-
-def add_distance(step: Step, event: Step, incident: Step) -> None:
-    """Add `metres` and `minutes` to the step of an event that joined, or may join, an incident."""
-    if step["step"] != "decided" or step["outcome"] not in {"merged", "possible"}:
-        return
-    if None not in (event["lon"], incident["lon"]):
-        step["metres"] = round(distance_m(event, incident), 1)
-    step["minutes"] = round(abs(event["occurred_at"] - incident["first_event_at"]) / 60_000, 1)
-
-
-def distance_m(one: Step, other: Step) -> float:
-    """Metres between two records with `lon` and `lat`, on a plane: right to a metre within a city."""
-    east = (one["lon"] - other["lon"]) * cos(radians(one["lat"]))
-    return hypot(east, one["lat"] - other["lat"]) * _METRES_PER_DEGREE
 
 
 def _aftermath(incidents: list[str], reader: Reader) -> list[Step]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gridhub.streams.apart import add_distance
 from gridhub.streams.road import Inbound, Outbound
 from gridhub.streams.rooms.admit import InboundFacts
-from gridhub.streams.story import add_distance
 from gridhub.streams.telling import tell_step
 from gridhub.streams.ways import told_ways
 
