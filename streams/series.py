@@ -30,6 +30,7 @@ ROOM_REASONS: dict[str, tuple[Reason, ...]] = {
         Reason.BAD_BYTES,
         Reason.UNKNOWN_TASK,
         Reason.UNKNOWN_INCIDENT,
+        Reason.UNKNOWN_EVENT,
         Reason.WRONG_TRANSITION,
         Reason.SAME_ACTOR,
         Reason.BROKEN,
