@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from gridhub import config, schemas
@@ -23,6 +24,7 @@ from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Decoded
 from gridhub.schemas.registry import connect, load_codec
 from gridhub.streams import journal, topics
+from gridhub.streams.cli import gridhub
 from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.place.coordinates import to_gcj02
 from gridhub.streams.transport.murmur2 import partitions
@@ -471,3 +473,56 @@ def test_a_change_of_boundaries_counts_without_a_restart(hub, tmp_path):
         assert process.poll() is None
     assert grids_of(hub, before) == ([FIRST], Catalogue.load().version)
     assert grids_of(hub, after) == ([SECOND], manifest["version"])
+
+
+def beijing(seconds):
+    """A moment so many seconds from now, with its offset."""
+    return datetime.fromtimestamp(time.time() + seconds, tz=timezone(timedelta(hours=8))).replace(microsecond=0)
+
+
+def warning(number, **changes):
+    """A red rain warning for two districts, of the last minute."""
+    record = copy.deepcopy(example("rain-orange", "WeatherWarning"))
+    times = {"sent": beijing(-60).isoformat(), "onset": beijing(-60).isoformat(), "expires": beijing(7200).isoformat()}
+    return record | times | {"identifier": f"42020041600000_parent_{number}"} | changes
+
+
+def fallen_tree():
+    """A call about a fallen tree in one of their streets, of now; the id and the record."""
+    name = next(path.stem for path in sorted((EXAMPLES / "PoliceCall").glob("*.json")) if "lift" in path.stem)
+    record = copy.deepcopy(example(name, "PoliceCall"))
+    event_id = f"4202020051002026{next(_numbers):09d}"
+    at = f"{beijing(0):%Y-%m-%d %H:%M:%S}"
+    return event_id, record | {
+        "jqbh": event_id, "jjsj": at, "fssj": at, "jqlb": {"lbdm": "050107", "lbmc": "树木倒伏"}, "jqdj": "4",
+        "jyjq": "树木倒伏，影响出行。",
+    }  # fmt: skip
+
+
+def test_a_warning_reaches_its_streets_and_people_decide(hub):
+    """A notice goes to the street's own lane: a fallen tree waits there until the warning ends; a command ends the tree's."""
+    event_id, record = fallen_tree()
+    with hub.worker():
+        hub.tell("meteorology", warning(1))
+        hub.settled()
+        (parent,) = hub.decided("42020041600000_parent_1")
+        hub.until(
+            lambda: sum(row["event_id"].startswith(parent["incident_id"]) for row in hub.records("hub.journal")) >= 10
+        )
+        hub.tell("public-security", record)
+        hub.settled()
+        (child,) = hub.decided(event_id)
+        assert (child["outcome"], child["parent_id"]) == ("attached", parent["incident_id"])
+        name = child["incident_id"]
+        assert name not in {row["incident_id"] for row in hub.records("hub.tasks")}
+        hub.tell("meteorology", warning(2, msgType="Cancel", firstIdentifier="42020041600000_parent_1"))
+        hub.until(lambda: name in {row["incident_id"] for row in hub.records("hub.tasks")})
+        order_words = ["incident", "cancel", name, "--actor", "zhang", "--reason", "已清理"]
+        done = CliRunner(env=hub.env).invoke(gridhub, order_words)
+        assert done.exit_code == 0, done.output
+        order = json.loads(done.stdout)["command_id"]
+        hub.until(lambda: order in {row["event_id"] for row in hub.records("hub.journal")})
+    (decision,) = [row for row in hub.records("hub.journal") if row["event_id"] == order]
+    assert (decision["outcome"], decision["actor"], decision["note"]) == ("cancelled", "zhang", "已清理")
+    for chain in chains(hub.records("hub.journal")).values():
+        assert journal.breaks(chain) == []
