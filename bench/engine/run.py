@@ -136,9 +136,11 @@ def _tasks(asked: argparse.Namespace) -> Iterator[Task]:
         for mode in asked.modes.split(","):
             for who in chosen:
                 events = asked.events or round(who.pace * 60 * asked.minutes)
-                sizes = {"throughput": [events], "latency": [r for r in rates if r <= max(who.rates)], "idle": [IDLE_S]}[
-                    mode
-                ]
+                sizes = {
+                    "throughput": [events],
+                    "latency": [r for r in rates if r <= max(who.rates)],
+                    "idle": [IDLE_S],
+                }[mode]
                 if mode == "idle" and number:
                     continue
                 yield from (Task(mode, who, size, number) for size in sizes)
