@@ -64,7 +64,13 @@ class Sweeper:
         return {key: None for key in found if key not in touched}
 
     def _kinds(self) -> dict[bytes, int]:
-        return {b"s|": self.retention_ms, b"e|": self.told_ms, b"q|": self.ended_ms, b"i|": self.ended_ms, b"t|": self.ended_ms}
+        return {
+            b"s|": self.retention_ms,
+            b"e|": self.told_ms,
+            b"q|": self.ended_ms,
+            b"i|": self.ended_ms,
+            b"t|": self.ended_ms,
+        }
 
 
 def _deletions(state: Any, due: list[tuple[bytes, list[bytes]]], before_ms: int) -> dict[bytes, bytes | None]:
