@@ -72,7 +72,7 @@ class Road:
             Sweeper(int(settings.duplicate_retention_h * 3_600_000)), _now_ms, _unwatched, settings.max_broken_in_row,
         )  # fmt: skip
         self._states = [MemoryState() for _ in range(self.count)]
-        self._offset = 0
+        self._located = [0] * self.count  # nobody else writes there, and no transaction: where the next one will lie
 
     def run(self, messages: list[Any]) -> list[Row]:
         """Everything that these messages cause."""
@@ -85,8 +85,8 @@ class Road:
         lanes: dict[int, list[Any]] = defaultdict(list)
         for topic, partition, key, value in out:
             if topic == topics.LOCATED.name:
-                self._offset += 1
-                lanes[partition].append(_record(topic, partition, self._offset, key, value))
+                lanes[partition].append(_record(topic, partition, self._located[partition], key, value))
+                self._located[partition] += 1
         for lane, records in lanes.items():
             state = self._states[lane]
             effects = self._outbound.work(_batch(lane, {TP(topics.LOCATED.name, lane): records}), state)
