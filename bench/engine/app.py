@@ -83,12 +83,6 @@ def _hand_over(work: Any) -> Any:
 
 def main() -> None:
     """Work until told to stop."""
-    try:
-        import uvloop
-    except ImportError:  # the standard loop does as well
-        pass
-    else:
-        uvloop.install()
     pa.set_cpu_count(1)
     sys.setswitchinterval(SWITCH_S)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
