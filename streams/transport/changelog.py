@@ -16,7 +16,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from faust.types import TP
 
 CHUNK_RECORDS = 5000
-QUEUE_KB = 8192  # what librdkafka may hold ready, over all partitions of a reader
+QUEUE_KB = 1024  # of keys and values that librdkafka may hold ready; each small record takes it some 600 bytes more
+FETCH_BYTES = 1 << 20
 ASK_S = 5.0  # a worker that is asked to stop waits no longer than this
 WAIT_S = 0.1
 HOPELESS = {
@@ -49,8 +50,9 @@ class Reader:
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 50,
-                "fetch.message.max.bytes": 4 << 20,
-                "queued.min.messages": 100_000,
+                "fetch.message.max.bytes": FETCH_BYTES,
+                "fetch.queue.backoff.ms": 2,  # a full queue is read on as soon as there is room: the default waits a second
+                "queued.min.messages": 10_000,
                 "queued.max.messages.kbytes": QUEUE_KB,
                 "reconnect.backoff.max.ms": 1000,
                 "log_level": 0,
