@@ -77,7 +77,11 @@ def undeclared(found: dict[str, str], declared: Iterable[str]) -> dict[str, str]
 def pinned_for_peers() -> set[str]:
     """What the benchmark installs into environments of its own, as module names: there both are the same."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "bench" / "peers").glob("*.txt")]
-    return {match[1].lower().replace("-", "_") for text in texts for match in re.finditer(r"(?m)^([\w.-]+)(?:\[.*\])?==", text)}
+    return {
+        match[1].lower().replace("-", "_")
+        for text in texts
+        for match in re.finditer(r"(?m)^([\w.-]+)(?:\[.*\])?==", text)
+    }
 
 
 def test_every_import_of_the_packages_is_declared() -> None:
