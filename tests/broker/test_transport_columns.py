@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
+import weakref
 from collections import OrderedDict, defaultdict
 from types import SimpleNamespace
 
@@ -152,6 +154,21 @@ def test_what_others_fetched_is_left_and_what_is_not_ours_is_dropped():
     with pytest.raises(OffsetOutOfRangeError):
         drain(source, asked, 100)
     assert drain(source, asked, 100) == {}
+
+
+def test_what_was_read_is_let_go_without_the_garbage_collector():
+    """Nothing of aiokafka's answer lives on in a ring of references: it counts in megabytes."""
+    data, _, _ = log([([(b"k", b"v", [], 0)], 0, False, False)])
+    result, _ = fetched(data, [], 0)
+    source = weakref.ref(result._partition_records)
+    gc.disable()
+    try:
+        records = _take(result, 100)
+        del result
+        assert source() is None
+    finally:
+        gc.enable()
+    assert len(records) == 1
 
 
 def some(first, count, *, lines=None, tp=HOME):
