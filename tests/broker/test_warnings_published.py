@@ -67,7 +67,11 @@ def settings(broker: Broker, tmp_path: Path) -> Iterator[Settings]:
 def test_nothing_is_published_before_the_schema_is_known(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A topic that no other test gives a schema: the sentence tells what to run first."""
     (department,) = [one for one in Departments.load() if one.topic.name == TOPIC]
-    entries = [replace(entry, topic="dept.unknown.events") for entry in catalogue() if entry.topic == TOPIC]
+    entries = [
+        replace(entry, topic="dept.unknown.events", subject="dept.unknown.events-value")
+        for entry in catalogue()
+        if entry.topic == TOPIC
+    ]
     monkeypatch.setattr("gridhub.connectors.warnings.publish.catalogue", lambda: entries)
     unknown = replace(department, topic=replace(department.topic, name="dept.unknown.events"))
     with pytest.raises(NotPublishedError, match="gridhub provision"):
