@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import garbage
 import poison
-from alone import alone
 from filling import fill
+from machine import clock_jump, disk_full, no_faketime, no_mounts, own_clock, small_disk
 
 from gridhub.connectors.simulator.message import Message
 from gridhub.streams import topics
@@ -23,13 +19,8 @@ if TYPE_CHECKING:
     from hub import Cell
 
 SESSION_S = 6.0  # Kafka's own least
-STATE_DISK_MB = 200
-STATE_LIMIT_MB = 128  # below this the transport stops a worker
-STOP_LIMIT_S = 60.0
 LONG_STATE_KEYS = 300_000
 LAST_JOIN = 0.7  # of the events; whoever comes later would leave after them
-HASTY = 0.6  # how often a worker is started again before its disk has space
-FAKETIME = "faketime/libfaketimeMT.so.1"
 Messages = Callable[[Iterator[Message], Any, Any], Iterator[Message]]
 
 
@@ -124,97 +115,6 @@ def join_leave(cell: Cell) -> None:
         for _ in range(2):
             cell.leave(cell.any())
             cell.rest(0, 4)
-
-
-def small_disk(cell: Cell) -> None:
-    """The first worker's state gets a disk of its own; it vanishes with the cell's own mounts."""
-    folder = cell.folder / "worker-1" / "state"
-    folder.mkdir(parents=True)
-    size = f"size={STATE_DISK_MB}m,mode=700"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "gridhub-crash", str(folder)], check=True)
-
-
-def disk_full(cell: Cell) -> None:
-    """A worker's disk fills up: it stops and says so, also when started too early. Space is freed, it starts again."""
-    cell.at(cell.draw.uniform(0.2, 0.5))
-    part = next(part for part in cell.town.workers if part.name == "worker-1")
-    cell.expect(part)
-    cell.planned_hands += 1
-    ballast = cell.state_of(part) / "ballast"
-    left_mb = cell.draw.choice((0, STATE_LIMIT_MB - 20))
-    _fill(ballast, left_mb)
-    cell.say(f"the disk of {part.name} has {left_mb} MB left")
-    _await_end(cell, part)
-    cell.rest(0, 8)
-    if cell.draw.random() < HASTY:
-        cell.revive(part)
-        cell.expect(part)
-        _await_end(cell, part)
-    ballast.unlink()
-    cell.revive(part)
-
-
-def _fill(ballast: Path, left_mb: int) -> None:
-    free = shutil.disk_usage(ballast.parent).free
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(4096, free - (left_mb << 20)))
-
-
-def _await_end(cell: Cell, part: Any) -> None:
-    """The worker must end by itself, with its sentence."""
-    deadline = time.monotonic() + STOP_LIMIT_S
-    while part.running and time.monotonic() < deadline:
-        time.sleep(0.2)
-    words = part.last_words(40)
-    if part.running:
-        cell.wrong(f"{part.name} did not stop on a full disk")
-        part.kill()
-    elif part.exit_code != 1 or "worker stopped" not in words or "tate" not in words:
-        cell.wrong(f"{part.name} stopped on a full disk with {part.exit_code} and without its sentence: {words}")
-
-
-def own_clock(cell: Cell, number: int | None) -> dict[str, str]:
-    """The first worker's clock is told by a file."""
-    if number != 0:
-        return {}
-    library = _faketime()
-    assert library is not None
-    _set_clock(cell, 0)
-    return {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(cell.folder / "clock"),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-
-
-def clock_jump(cell: Cell) -> None:
-    """One worker's wall clock is set forward by hours, back to just behind the others', and right again."""
-    for share, seconds in ((0.15, cell.draw.uniform(600, 50_000)), (0.45, -cell.draw.uniform(20, 240)), (0.7, 0)):
-        cell.at(share)
-        _set_clock(cell, seconds)
-        cell.say(f"the clock of worker-1 is off by {seconds:.0f} s")
-
-
-def _set_clock(cell: Cell, seconds: float) -> None:
-    draft = cell.folder / "clock.new"
-    draft.write_text(f"{seconds:+.0f}\n")
-    draft.replace(cell.folder / "clock")
-
-
-def _faketime() -> Path | None:
-    return next((path for path in Path("/usr/lib").glob(f"*/{FAKETIME}")), None)
-
-
-def no_faketime() -> str | None:
-    """Why a clock cannot be faked here."""
-    return None if _faketime() else "it needs libfaketime; on Debian: apt-get install libfaketime"
-
-
-def no_mounts() -> str | None:
-    """Why a small disk cannot be mounted here."""
-    return None if alone() else "it needs a mount of its own (unshare and setpriv, as root or in a user namespace)"
 
 
 def slow_link(cell: Cell) -> None:
