@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gridhub.streams.routing_file import ACTIONS
 
@@ -18,6 +18,15 @@ PREFIXES = {"exercise": "【演练】", "test": "【测试】"}
 _MOST_NOTE = 300
 _REMEMBERED = 65_536
 _WEIGHT = {action: place for place, action in enumerate(ACTIONS)}
+
+NEW_TASK: dict[str, Any] = {
+    "check_by": None, "check_unit": None, "paused_ms": 0, "suspend_reason": None, "suspended_until": None,
+    "extension_asked_by": None, "extensions": 0, "escalations": 0, "escalated_to": None, "reminded_at": None,
+    "reopened": 0, "arbitrated": False, "proposed_by": None, "also_incidents": [], "on_duty": None,
+    "workers": [], "span_ms": None, "remind_at": None, "breach_at": None,
+}  # fmt: skip
+"""Fields of Task.avsc that came later, and what only the state knows: `workers` (who had a hand in it, one spelling per
+person), `span_ms` (the first time to finish), `remind_at` and `breach_at` (the next reminder and breach, ms)."""
 
 
 class Assignment(NamedTuple):
@@ -87,7 +96,7 @@ def task_id(incident_id: str, action: str, recipient: Recipient) -> str:
 
 
 def new_task(item: Assignment, incident: Row, now_ms: int) -> Row:
-    """The first version of a task: Task.avsc, `workers` (who had a hand in it), `span_ms` (its first time)."""
+    """The first version of a task: Task.avsc, and what only the state knows of it (see NEW_TASK)."""
     title, text = incident["told"][item.category]
     return {
         "task_id": task_id(incident["incident_id"], item.action, item.recipient),
@@ -119,7 +128,7 @@ def new_task(item: Assignment, incident: Row, now_ms: int) -> Row:
         "note": "",
         "route": item.route,
         "changed_by": incident["changed_by"],
-        "workers": [],
+        **NEW_TASK,
         "span_ms": item.finish_ms,
     }
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gridhub.streams.rooms.outbound import Row
 
-ADDED: dict[str, Any] = {"possible_ids": [], "parent_id": None, "inhibited": False, "merged_into": None, "absorbed": []}
+ADDED: dict[str, Any] = {
+    "possible_ids": [], "parent_id": None, "inhibited": False, "merged_into": None, "absorbed": [],
+    "reopened": 0,
+}  # fmt: skip
 """Fields of Incident.avsc that came later: an incident in an older state has none of them."""
 MOST_EVENT_IDS = 50
 MOST_SUBJECT_KEYS = 100
@@ -48,7 +51,7 @@ def opened(event: Row, incident_id: str, matter_group: str, now_ms: int) -> Row:
 
 def complete(incident: Row) -> Row:
     """The incident with every field of today, whichever version wrote it."""
-    return incident if "absorbed" in incident else {**ADDED, **incident}
+    return incident if "reopened" in incident else {**ADDED, **incident}
 
 
 def joined(incident: Row, event: Row, *, possible: bool) -> Row:

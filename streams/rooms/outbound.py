@@ -137,6 +137,7 @@ INCIDENT = _schema(
     inhibited=pa.bool_(),
     merged_into=pa.string(),
     absorbed=STRINGS,
+    reopened=pa.int32(),
 )
 """The columns of Incident.avsc: one row per version."""
 
@@ -170,6 +171,21 @@ TASK = _schema(
     note=pa.string(),
     route=pa.string(),
     changed_by=pa.string(),
+    check_by=pa.int64(),
+    check_unit=pa.string(),
+    paused_ms=pa.int64(),
+    suspend_reason=pa.string(),
+    suspended_until=pa.int64(),
+    extension_asked_by=pa.string(),
+    extensions=pa.int32(),
+    escalations=pa.int32(),
+    escalated_to=pa.string(),
+    reminded_at=pa.int64(),
+    reopened=pa.int32(),
+    arbitrated=pa.bool_(),
+    proposed_by=pa.string(),
+    also_incidents=STRINGS,
+    on_duty=pa.string(),
 )
 """The columns of Task.avsc: one row per version."""
 
@@ -177,7 +193,7 @@ STATUS = _schema(
     row=pa.int32(),  # index into the batch of hub.status: leads back to the original bytes
     kind=pa.string(),  # status (TaskStatus) | command (Command) | parent (ParentNotice)
     status_id=pa.string(),  # status id or command id
-    task_id=pa.string(),  # of a status
+    task_id=pa.string(),  # of a status, and of a command on one task
     incident_id=pa.string(),  # of a command
     stage=pa.string(),  # the stage asked for, or the command's kind
     actor=pa.string(),
@@ -187,6 +203,9 @@ STATUS = _schema(
     event=pa.string(),  # of a command: source/event id
     other_incident_id=pa.string(),  # of a command
     notice=pa.string(),  # of a parent: the whole notice, JSON
+    cause=pa.string(),  # of a suspension: the listed reason
+    until=pa.int64(),  # of a suspension: its end, ms
+    recipient=pa.string(),  # of an arbitration: who handles it
 )
 """Status reports, commands and notices of parents, in the order of the topic."""
 

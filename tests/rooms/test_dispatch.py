@@ -45,6 +45,9 @@ def test_a_task_says_all_that_its_reader_needs(world, tools):
         "stage_since": tools.now, "created_at": tools.now, "accept_by": tools.now + 15 * MINUTE_MS,
         "finish_by": tools.now + 480 * MINUTE_MS, "overdue": False, "returns": 0, "handler": None, "checker": None,
         "note": "", "route": "root/power", "changed_by": "power/e1",
+        "check_by": None, "check_unit": None, "paused_ms": 0, "suspend_reason": None, "suspended_until": None,
+        "extension_asked_by": None, "extensions": 0, "escalations": 0, "escalated_to": None, "reminded_at": None,
+        "reopened": 0, "arbitrated": False, "proposed_by": None, "also_incidents": [], "on_duty": None,
     }  # fmt: skip
 
 

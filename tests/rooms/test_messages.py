@@ -88,11 +88,12 @@ def test_a_status_and_a_command_become_rows():
     assert readable.table.schema == STATUS
     first, second = readable.table.to_pylist()
     assert first == {
-        "row": 0, "kind": "command", "status_id": "c1", "task_id": None, "incident_id": "i1", "stage": "cancel",
+        "row": 0, "kind": "command", "status_id": "c1", "incident_id": "i1", "stage": "cancel",
         "actor": "op", "at": NOW, "note": "误报", "sender": "command", "event": "", "other_incident_id": "",
-        "notice": None,
+        "notice": None, "task_id": "", "recipient": "", "cause": "", "until": None,
     }  # fmt: skip
-    blank = {"incident_id": None, "event": None, "other_incident_id": None, "notice": None}
+    blank = {"incident_id": None, "event": None, "other_incident_id": None, "notice": None, "recipient": None}
+    blank |= {"cause": "", "until": None}
     assert second == status | blank | {"row": 2, "kind": "status"}
     assert [row["row"] for row in readable.refused] == [1]
 
