@@ -46,13 +46,9 @@ class State(Protocol):
         """Give the values of these keys, None where there is none."""
         ...
 
-
-class NoState:
-    """The state of a lane that keeps none."""
-
-    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """None for each key."""
-        return [None] * len(keys)
+    def due(self, until_ms: int, limit: int) -> list[tuple[bytes, bytes]]:
+        """Give the first timers (keys that begin with `d|` and 8 bytes of ms, big-endian) up to this time, in order."""
+        ...
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
@@ -28,8 +28,15 @@ PAUSE_S = 0.1
 _MOVED = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
 
 
-async def committed_offsets(coordinator: Any, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """The group's committed offset of each partition that has one; KafkaError when it cannot be learned in time."""
+class Committed(NamedTuple):
+    """A committed offset, and the text that stands beside it."""
+
+    offset: int
+    note: str
+
+
+async def committed_offsets(coordinator: Any, tps: Iterable[TopicPartition]) -> dict[TopicPartition, Committed]:
+    """What the group has committed of each partition that it has committed; KafkaError when it cannot be learned in time."""
     wanted: dict[str, list[int]] = defaultdict(list)
     for tp in tps:
         wanted[tp.topic].append(tp.partition)
@@ -46,16 +53,16 @@ async def committed_offsets(coordinator: Any, tps: Iterable[TopicPartition]) -> 
     raise AssertionError("unreachable")
 
 
-async def _ask(coordinator: Any, wanted: list[tuple[str, list[int]]]) -> dict[TopicPartition, int]:
+async def _ask(coordinator: Any, wanted: list[tuple[str, list[int]]]) -> dict[TopicPartition, Committed]:
     request = OffsetFetchRequest(coordinator.group_id, wanted)
     answer = await coordinator._send_req(request)  # noqa: SLF001  # the only way to this group's coordinator
     _raise_for(getattr(answer, "error_code", 0))
     found = {}
     for topic, partitions in answer.topics:
-        for partition, offset, _metadata, code in partitions:
+        for partition, offset, note, code in partitions:
             _raise_for(code)
             if offset >= 0:
-                found[TopicPartition(topic, partition)] = offset
+                found[TopicPartition(topic, partition)] = Committed(offset, note or "")
     missing = sum(len(numbers) for _, numbers in wanted) - sum(len(partitions) for _, partitions in answer.topics)
     if missing:
         raise KafkaError(f"the coordinator left out {missing} partitions of its answer")

@@ -112,7 +112,7 @@ class Consumer(driver.Consumer):
         """Rewind one lane; no fetch is under way meanwhile, so nothing read before counts after."""
         self._thread.wake()
         async with self._fetching:
-            lane.rewound(await self._thread.rewind(lane.tps))
+            lane.rewound(*await self._thread.rewind(lane.tps))
 
     # -- flow -----------------------------------------------------------------------------------------------------
 

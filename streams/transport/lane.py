@@ -11,21 +11,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from faust.types import TP
 
-from gridhub.streams.transport.batch import Batch, Effects, NoState, State, Work
+from gridhub.streams.transport.batch import Batch, Effects, State, Work
 from gridhub.streams.transport.changelog import Progress
-from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER, Later, StateError
+from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER, StateError
+from gridhub.streams.transport.memo import Memo
+from gridhub.streams.transport.patience import backoff_s, patiently
 from gridhub.streams.transport.plan import LaneGroup, Plan
 from gridhub.streams.transport.producer import LaneProducer
 from gridhub.streams.transport.queue import BatchQueue
 from gridhub.streams.transport.restore import restore
 
-BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 5.0)
 CANCEL_AGAIN_S = 2.0
 
 
@@ -43,6 +45,7 @@ class Lane:
         self.left_to_restore = 0  # records of the changelog
         self._producer: LaneProducer | None = None
         self._store: Any = None
+        self._memo = Memo()
         self._task: asyncio.Task[None] | None = None
         self._ready, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -123,7 +126,7 @@ class Lane:
     @property
     def state(self) -> State:
         """What the work may read."""
-        return self._store if self._store is not None else NoState()
+        return self._store if self._store is not None else self._memo
 
     @property
     def store(self) -> Any:
@@ -147,8 +150,9 @@ class Lane:
         """Whether the lane holds work that is not committed."""
         return not self._idle.is_set() or bool(self.queue)
 
-    def rewound(self, offsets: dict[TP, int]) -> None:
-        """The consumer stands at these committed offsets now: older batches are stale, newer ones flow."""
+    def rewound(self, offsets: dict[TP, int], notes: Iterable[str] = ()) -> None:
+        """The consumer stands at these committed offsets now, with these notes: older batches are stale, newer ones flow."""
+        self._memo = Memo.newest(notes)
         self.epoch += 1
         self.queue.restart()
         self._astray = False
@@ -218,7 +222,7 @@ class Lane:
             return "dropped"
         if self.group.changelog is not None:
             self.plan.space.check()
-        effects = await self._work(batch, work)
+        effects = await patiently(work, batch, self.state, self.log)
         started = time.monotonic()
         result = "retried"
         try:
@@ -249,22 +253,13 @@ class Lane:
             self.log.warning("read what is committed", topic=tp.topic, offset=offset, committed=self.next_offset[tp])
         return bool(behind)
 
-    async def _work(self, batch: Batch, work: Work) -> Effects:
-        """Run the agent's work; as long as it says "later", wait and run it again."""
-        for attempt in count():
-            try:
-                return work(batch, self.state)
-            except Later as error:
-                pause_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
-                self.log.warning("work must wait", error=str(error), next_try_s=pause_s)
-                await asyncio.sleep(pause_s)
-        raise AssertionError("unreachable")
-
     async def _transact(self, batch: Batch, effects: Effects) -> None:
         assert self._producer is not None
-        last = await self._producer.commit(effects.outputs, self.changelog, effects.changes, batch.ends)
+        memo = self._memo if self.changelog is not None else self._memo.after(effects.changes)
+        last = await self._producer.commit(effects.outputs, self.changelog, effects.changes, batch.ends, memo.note)
         if last is not None:
             self._write(effects.changes, last + 1)
+        self._memo = memo
         self.next_offset.update(batch.ends)
 
     def _write(self, changes: dict[bytes, bytes | None], position: int) -> None:
@@ -286,7 +281,7 @@ class Lane:
             except HOPELESS:
                 raise
             except (*FENCED, *LATER) as error:
-                pause_s = BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)]
+                pause_s = backoff_s(attempt)
                 self.log.warning("lane cannot be opened yet", error=repr(error), next_try_s=pause_s)
                 await self._release()
                 await asyncio.sleep(pause_s)

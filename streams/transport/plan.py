@@ -44,7 +44,7 @@ class Silent:
 class LaneGroup:
     """Topics with equal partition counts whose partition n is worked by one lane, in one transaction.
 
-    `changelog` names the compacted topic of its state; None means the lane keeps none.
+    `changelog` names the compacted topic of its state; None means that it keeps a memo beside its offsets and no more.
     """
 
     name: str

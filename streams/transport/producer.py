@@ -78,18 +78,20 @@ class LaneProducer:
         changelog: TP | None,
         changes: Mapping[bytes, bytes | None],
         offsets: Mapping[TP, int],
+        note: str = "",
     ) -> int | None:
-        """Send all of it and the offsets in one transaction; gives the last changelog offset written, if any."""
+        """Send all of it and the offsets, with a note, in one transaction; gives the last changelog offset written, if any."""
         columns = place(outputs, self.options.partition_counts)
         with assertions_as_trouble():
-            return await self._commit(columns, changelog, changes, offsets)
+            marks = {TopicPartition(*tp): OffsetAndMetadata(offset, note) for tp, offset in offsets.items()}
+            return await self._commit(columns, changelog, changes, marks)
 
     async def _commit(
         self,
         columns: Mapping[TP, Column],
         changelog: TP | None,
         changes: Mapping[bytes, bytes | None],
-        offsets: Mapping[TP, int],
+        marks: Mapping[TopicPartition, OffsetAndMetadata],
     ) -> int | None:
         await self._kafka.begin_transaction()
         sent = []
@@ -99,7 +101,6 @@ class LaneProducer:
         if changelog is not None and changes:
             logged = await self._send(changelog, Column(list(changes), list(changes.values())))
         await asyncio.gather(*(future for future, _ in sent + logged))
-        marks = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
         await self._kafka.send_offsets_to_transaction(marks, self.group_id)
         await self._kafka.commit_transaction()
         return max((future.result().offset + count - 1 for future, count in logged), default=None)

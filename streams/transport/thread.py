@@ -130,24 +130,27 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # aiokafka's own questions assert
         return subscription.assignment if subscription is not None else None
 
-    async def rewind(self, tps: Iterable[TP]) -> dict[TP, int]:
+    async def rewind(self, tps: Iterable[TP]) -> tuple[dict[TP, int], list[str]]:
         """Seek these partitions to their committed offsets, or to the first one where none is committed.
+
+        The offsets, and the notes that stand beside them.
 
         OffsetsAhead (to be tried again) while a committed offset lies beyond the end of its partition.
         """
         return await self.call_thread(self._rewind, [TopicPartition(*tp) for tp in tps])  # type: ignore[no-any-return]
 
-    async def _rewind(self, tps: list[TopicPartition]) -> dict[TP, int]:
+    async def _rewind(self, tps: list[TopicPartition]) -> tuple[dict[TP, int], list[str]]:
         consumer = self._ensure_consumer()
         with assertions_as_trouble():
             committed = await committed_offsets(consumer._coordinator, tps)  # noqa: SLF001  # aiokafka's own has a hole
             begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-        offsets = {tp: self._place(tp, committed.get(tp), begins[tp], ends[tp]) for tp in tps}
+        known = {tp: found.offset for tp, found in committed.items()}
+        offsets = {tp: self._place(tp, known.get(tp), begins[tp], ends[tp]) for tp in tps}
         for tp, offset in offsets.items():
             consumer.seek(tp, offset)
             self._stands[TP(*tp)] = offset
             self._jumped.discard(TP(*tp))
-        return {TP(*tp): offset for tp, offset in offsets.items()}
+        return {TP(*tp): offset for tp, offset in offsets.items()}, [found.note for found in committed.values()]
 
     def _place(self, tp: TopicPartition, committed: int | None, begin: int, end: int) -> int:
         """Where to go on; what is left to aiokafka outside of the log is a silent start from the first offset."""

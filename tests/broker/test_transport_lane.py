@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 from faust.types import TP
 
-from gridhub.streams.transport import Batch, Effects, Later, Options, Output, Outputs
+from gridhub.streams.transport import Batch, Effects, Later, Options, Output, Outputs, patience
 from gridhub.streams.transport import lane as lane_module
 from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.producer import LaneProducer
@@ -93,7 +93,7 @@ async def test_two_owners_that_fence_each_other_do_each_record_once(desk):
 
 async def test_later_is_tried_again_until_it_works(desk, monkeypatch):
     """Work that says "later" three times is run a fourth time; nothing is lost, nothing is committed twice."""
-    monkeypatch.setattr(lane_module, "BACKOFF_S", (0.01,))
+    monkeypatch.setattr(patience, "BACKOFF_S", (0.01,))
     _, feed, seen = desk.lane(once(counting(desk), Later("the registry does not answer")))
     await desk.until_done()
     assert desk.results() == expected(desk)
