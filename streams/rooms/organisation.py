@@ -1,86 +1,95 @@
-"""The city's own organisation as recipients: which place a role serves, who stands above it, what to call it.
+"""The city's own organisation as recipients: which unit of a role serves a place, who stands above it, what to call it.
 
-Roles and levels follow the city's report: street party committee, community, grid branch, building group; 村委会 and
-村庄理事会 in the country; stations, police, volunteers, social organisations and 3+X councils beside them.
+What there is follows from the catalogue; config/organisation adds to it, where the city has told (streams/organisation).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from gridhub.streams.organisation.charter import Charter, Council
+from gridhub.streams.organisation.roles import (
+    CENTRE,
+    CITY_DIGITS,
+    COMMUNITY_DIGITS,
+    COUNTRY,
+    DEPARTMENT_UNIT,
+    GRID_DIGITS,
+    PLACE_ROLES,
+    POLICE,
+    ROLES,
+    STREET_DIGITS,
+    VILLAGE_ENDINGS,
+    Recipient,
+    Resolved,
+    Role,
+    parse,
+)
+from gridhub.streams.organisation.units import Unit, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gridhub.streams.organisation.calendar import Calendar
     from gridhub.streams.rooms.outbound import Places
 
-CITY_DIGITS, STREET_DIGITS, COMMUNITY_DIGITS, GRID_DIGITS = 6, 9, 12, 15
-DEPARTMENT_UNIT = "department_unit"
-CENTRE = "governance"  # the grid centre (网格化管理中心) of a district and of the city, as a department unit
-_POLICE = "public-security"
+__all__ = ["CENTRE", "DEPARTMENT_UNIT", "ROLES", "Organisation", "Recipient", "Resolved", "Role", "parse"]
+
 _REMEMBERED = 65_536
-
-
-class Role(NamedTuple):
-    """One kind of recipient: its name, the digits of the code it carries, and the role above it."""
-
-    name_zh: str
-    digits: int
-    above: str
-
-
-ROLES: dict[str, Role] = {
-    "grid_member": Role("网格员", GRID_DIGITS, "grid_station"),
-    "building_group": Role("楼栋党小组", GRID_DIGITS, "grid_station"),
-    "grid_branch": Role("网格党支部", GRID_DIGITS, "grid_station"),
-    "village_board": Role("村庄理事会", GRID_DIGITS, "village_council"),
-    "grid_station": Role("网格站", COMMUNITY_DIGITS, "community"),
-    "community": Role("社区", COMMUNITY_DIGITS, "street"),
-    "village_council": Role("村委会", COMMUNITY_DIGITS, "street"),
-    "police_post": Role("社区民警", COMMUNITY_DIGITS, DEPARTMENT_UNIT),
-    "volunteer_team": Role("志愿服务队", COMMUNITY_DIGITS, "street"),
-    "social_organisation": Role("社会组织", COMMUNITY_DIGITS, "street"),
-    "deliberation_council": Role("协商议事会", COMMUNITY_DIGITS, "street"),
-    "street": Role("街道", STREET_DIGITS, DEPARTMENT_UNIT),
-    DEPARTMENT_UNIT: Role("部门单位", CITY_DIGITS, DEPARTMENT_UNIT),
-}
-
-_COUNTRY = {"community": "village_council", "building_group": "village_board", "grid_branch": "village_board"}
-_VILLAGE_ENDINGS = ("村委会", "村民委员会", "村", "生产队")
-
-
-class Recipient(NamedTuple):
-    """Who gets a task; `department` only for department units."""
-
-    role: str
-    code: str  # of the place that it serves
-    department: str = ""
-
-    @property
-    def key(self) -> str:
-        """The code as task ids and recipient ids carry it: `<department>-<district>` for a department's unit."""
-        return f"{self.department}-{self.code}" if self.department else self.code
-
-    @property
-    def id(self) -> str:
-        """`role:code`."""
-        return f"{self.role}:{self.key}"
-
-
-class Resolved(NamedTuple):
-    """Recipients of one rule; `left_out` counts those beyond the most that one rule may reach."""
-
-    recipients: tuple[Recipient, ...]
-    left_out: int
 
 
 class Organisation:
     """Who serves which place, by the catalogue. The same question is answered once: the answers never change."""
 
-    def __init__(self, places: Places, departments: Mapping[str, str]) -> None:
-        self._places, self._departments = places, departments
+    def __init__(self, places: Places, departments: Mapping[str, str], charter: Charter | None = None) -> None:
+        self.places, self.charter = places, charter or Charter()
+        self._departments = {self.charter.supervision: "监督中心", **departments}
         self.resolve = lru_cache(maxsize=_REMEMBERED)(self._resolve)
         self.name_of = lru_cache(maxsize=_REMEMBERED)(self._name_of)
+        self._unit_of = lru_cache(maxsize=_REMEMBERED)(self._make_unit)
+
+    @property
+    def calendar(self) -> Calendar:
+        """Working days, work hours, and limits that count in them."""
+        return self.charter.calendar
+
+    def unit(self, unit_id: str) -> Unit:
+        """The unit of this id, `role:code`; KeyError for a role that there is not."""
+        return self._unit_of(parse(unit_id))
+
+    def upper(self, unit_id: str) -> Unit | None:
+        """The unit that a matter is raised to from this one (督办、上报); None above the city's grid centre."""
+        above = self.above(parse(unit_id))
+        return None if above is None else self._unit_of(above)
+
+    def arbiter(self, unit_id: str) -> Unit:
+        """The grid centre that decides who has to do what a unit returns: the district's, for that one the city's."""
+        unit = parse(unit_id)
+        own = Recipient(DEPARTMENT_UNIT, unit.place[:CITY_DIGITS], CENTRE)
+        return self._unit_of(_city(own) if unit == own else own)
+
+    def checker(self, unit_id: str) -> Unit:
+        """The unit that checks what this one did (核查), never itself: of its role's rule, else the one above.
+
+        What the city's grid centre did itself is checked by the city's supervision centre.
+        """
+        unit = parse(unit_id)
+        role = self.charter.ways(unit).checked_by
+        found = self._above_as(role, unit) if role else self.above(unit)
+        if found is None or found == unit:
+            found = self.above(unit) or Recipient(DEPARTMENT_UNIT, unit.place[:CITY_DIGITS], self.charter.supervision)
+        return self._unit_of(found)
+
+    def clock_of(self, unit_id: str) -> str:
+        """The clock of the calendar that this unit's own work time is counted by."""
+        return self.unit(unit_id).clock
+
+    def council(self, unit_id: str, category: str) -> Council:
+        """Who sits on a deliberation council on such a matter: the three fixed parties and the X (3+X)."""
+        village = self.is_village(parse(unit_id).place[:COMMUNITY_DIGITS])
+        fixed = self.charter.village_council if village else self.charter.council
+        return Council(fixed, self.charter.invited(category))
 
     def _resolve(self, role: str, department: str, codes: tuple[str, ...], most: int) -> Resolved:
         """Who of this role serves these places: at least one, each once, at most `most`.
@@ -99,7 +108,7 @@ class Organisation:
         if len(code) >= ROLES[role].digits:
             return [self._localised(role, code)]
         if role == "police_post":
-            return [Recipient(DEPARTMENT_UNIT, code[:CITY_DIGITS], _POLICE)]
+            return [Recipient(DEPARTMENT_UNIT, code[:CITY_DIGITS], POLICE)]
         if len(code) >= COMMUNITY_DIGITS:
             return [self._localised("grid_station", code)]
         if len(code) >= STREET_DIGITS:
@@ -108,8 +117,8 @@ class Organisation:
 
     def _localised(self, role: str, code: str) -> Recipient:
         """The role at its level; in a village its counterpart of the country (一核三级)."""
-        if role in _COUNTRY and self.is_village(code[:COMMUNITY_DIGITS]):
-            role = _COUNTRY[role]
+        if role in COUNTRY and self.is_village(code[:COMMUNITY_DIGITS]):
+            role = COUNTRY[role]
         return Recipient(role, code[: ROLES[role].digits])
 
     def _streets(self, code: str) -> list[Recipient]:
@@ -121,54 +130,78 @@ class Organisation:
         return streets or [Recipient(DEPARTMENT_UNIT, code[:CITY_DIGITS], CENTRE)]
 
     def _below(self, code: str) -> Sequence[str]:
-        return self._places.children(code) if self._places.place(code) is not None else ()
+        return self.places.children(code) if self.places.place(code) is not None else ()
 
     def is_village(self, community: str) -> bool:
         """Whether this 12-digit place is a village, by its official name."""
-        place = self._places.place(community)
-        return place is not None and place.name.endswith(_VILLAGE_ENDINGS)
+        place = self.places.place(community)
+        return place is not None and place.name.endswith(VILLAGE_ENDINGS)
 
     def above(self, recipient: Recipient) -> Recipient | None:
         """Who takes over what this recipient returns; None above the city's grid centre.
 
         A department's unit returns to the grid centre of its district, which arbitrates (退单仲裁), that one to the
-        city's.
+        city's. The parent that units.csv gives goes before.
         """
+        line = self.charter.units.get(recipient.id)
+        if line is not None and line.parent:
+            return parse(line.parent)
         if recipient.role == DEPARTMENT_UNIT:
             return _arbiter(recipient)
-        role = ROLES[recipient.role].above
+        return self._above_as(ROLES[recipient.role].above, recipient)
+
+    def _above_as(self, role: str, below: Recipient) -> Recipient:
+        """The unit of a role that stands above another unit, or beside it."""
         if role == DEPARTMENT_UNIT:
-            department = _POLICE if recipient.role == "police_post" else CENTRE
-            return Recipient(DEPARTMENT_UNIT, recipient.code[:CITY_DIGITS], department)
+            return Recipient(role, below.place[:CITY_DIGITS], POLICE if below.role == "police_post" else CENTRE)
         if role == "community":
-            return self._localised(role, recipient.code)
-        return Recipient(role, recipient.code[: ROLES[role].digits])
+            return self._localised(role, below.place)
+        return Recipient(role, below.place[: ROLES[role].digits])
+
+    def _make_unit(self, recipient: Recipient) -> Unit:
+        line, ways = self.charter.units.get(recipient.id), self.charter.ways(recipient)
+        above, place = self.above(recipient), self.places.place(recipient.place)
+        own = line.capabilities if line is not None else None
+        here = (getattr(place, "lon", None), getattr(place, "lat", None))
+        lon, lat = here if line is None or line.lon is None else (line.lon, line.lat)
+        return Unit(
+            id=recipient.id,
+            kind=kind_of(recipient),
+            name=self.name_of(recipient),
+            parent=None if above is None else above.id,
+            area=(line.area if line is not None else ()) or (recipient.place,),
+            capabilities=ways.capabilities if own is None else own,
+            lon=lon,
+            lat=lat,
+            clock=(line.clock if line is not None else "") or ways.clock,
+            shifts=ways.shifts,
+        )
 
     def _name_of(self, recipient: Recipient) -> str:
         """What a person calls this recipient: the place's name and the role's, or the department's."""
-        where = self._place_name(recipient.code)
+        line = self.charter.units.get(recipient.id)
+        if line is not None and line.name:
+            return line.name
+        where = self._place_name(recipient.place)
         if recipient.department:
             return f"{where} {self._departments.get(recipient.department, recipient.department)}"
-        if recipient.role in {"street", "community", "village_council"}:
+        if recipient.role in PLACE_ROLES:
             return where
         return f"{where} {ROLES[recipient.role].name_zh}"
 
     def _place_name(self, code: str) -> str:
         """The place's name; a grid has only a number, so its community's name leads it."""
-        place = self._places.place(code)
+        place = self.places.place(code)
         name = place.name if place is not None else code
         return self._place_name(code[:COMMUNITY_DIGITS]) + name if place and len(code) == GRID_DIGITS else name
 
 
 def _arbiter(unit: Recipient) -> Recipient | None:
     if unit.department != CENTRE:
-        return Recipient(DEPARTMENT_UNIT, unit.code, CENTRE)
-    city = unit.code[:4] + "00"
-    return None if unit.code == city else Recipient(DEPARTMENT_UNIT, city, CENTRE)
+        return Recipient(DEPARTMENT_UNIT, unit.place, CENTRE)
+    city = _city(unit)
+    return None if unit.place == city.place else city
 
 
-def parse(recipient: str) -> Recipient:
-    """A recipient from its id, `role:code` or `department_unit:<department>-<code>`."""
-    role, _, key = recipient.partition(":")
-    department, _, code = key.rpartition("-")
-    return Recipient(role, code, department)
+def _city(unit: Recipient) -> Recipient:
+    return Recipient(DEPARTMENT_UNIT, unit.place[:4] + "00", CENTRE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from gridhub.streams.organisation.charter import Charter
 from gridhub.streams.records import LOCATED, REFUSAL, STRINGS, empty, table
 from gridhub.streams.rooms.organisation import Organisation
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gridhub.streams.matching import Matching
     from gridhub.streams.rooms.assignment import Assignment
     from gridhub.streams.rooms.ledger import Ledger
+    from gridhub.streams.rooms.timers import Timer
     from gridhub.streams.routing import Routing
 
 Row = dict[str, Any]
@@ -83,11 +85,12 @@ class OutboundFacts:
     retention_ms: int  # how long an event id is remembered
     accept_limit_ms: int  # time to accept a task where the rule says nothing (十五分钟服务圈)
     rules: dict[str, str] = field(default_factory=dict)  # versions, for the journal
+    charter: Charter = field(default_factory=Charter)  # what the city tells of its organisation
 
     @cached_property
     def organisation(self) -> Organisation:
         """Who serves which place, from the catalogue and the names of departments; remembers what it was asked."""
-        return Organisation(self.catalogue, self.routing.departments)
+        return Organisation(self.catalogue, self.routing.departments, self.charter)
 
     @cached_property
     def assigned(self) -> dict[tuple[object, ...], tuple[Assignment, ...]]:
@@ -259,11 +262,12 @@ class Dispatched:
 
 @dataclass(frozen=True)
 class Tracked(Dispatched):
-    """What `track` gives back. Law: rows in = rows taken + refused; one decision each, and one per matter given out."""
+    """What `track` and `ring` give back. Law: rows in = rows taken + refused; one decision each, and one per matter given out."""
 
     refused: pa.RecordBatch = field(default_factory=lambda: empty(REFUSAL))
     opened: list[Row] = field(default_factory=list)  # incidents that a person opened, or opened again
     ended: list[Row] = field(default_factory=list)  # incidents that were open and are closed, cancelled or merged now
+    fired: list[Timer] = field(default_factory=list)  # by `ring` only
 
     @property
     def sent(self) -> Dispatched:
