@@ -8,6 +8,8 @@
             deduplicate ─► dispatch ────► hub.incidents, hub.tasks
        STATUS    ▼  the same partitions as OUTBOUND
             track ◄─ hub.status          (ticketing, operators)
+       TIMERS    ▼  the same state, whenever something falls due
+            ring ─► hub.incidents, hub.tasks
     any room:  refused ─► hub.quarantine    decided ─► hub.journal
 
 A room is a pure function on a batch. Nothing disappears: rows in = rows kept + rows refused, each with a Reason.
@@ -31,11 +33,13 @@ from gridhub.streams.rooms.normalise import normalise
 from gridhub.streams.rooms.notices import notice_row
 from gridhub.streams.rooms.outbound import STATUS as REPORTS
 from gridhub.streams.rooms.outbound import Deduplicated, Dispatched, OutboundFacts, Row, Tracked
+from gridhub.streams.rooms.ring import MOST_TIMERS, ring
 from gridhub.streams.rooms.track import track
 
 INBOUND = (admit, normalise)
 OUTBOUND = (deduplicate, dispatch)
 STATUS = (track,)
+TIMERS = (ring,)
 
 Watch = Callable[[str], AbstractContextManager[None]]
 """Told the name of a room, surrounds its work: the worker measures time with it."""
@@ -112,6 +116,27 @@ def status(
     """Status reports and commands (STATUS, of one partition) to the next versions of tasks and incidents."""
     with watch("track"):
         return track(reports, facts, now_ms, state)
+
+
+def tick(facts: OutboundFacts, now_ms: int, state: State, watch: Watch = unwatched, most: int = MOST_TIMERS) -> Tracked:
+    """What falls due by `now_ms` (in one partition's state), at most `most` timers, in the order of their times.
+
+    When as many have fired there may be more: `len(result.fired) == most`.
+    """
+    with watch("ring"):
+        return ring(facts, now_ms, state, most)
+
+
+def chime(facts: OutboundFacts, now_ms: int, state: MemoryState) -> list[Tracked]:
+    """All that falls due by `now_ms`, the state changed: for one state that holds every area.
+
+    A worker does so a part at a time, four times a second and before each batch.
+    """
+    done = []
+    while state.due(now_ms, 1):
+        done.append(tick(facts, now_ms, state))
+        state.apply(done[-1].changes)
+    return done
 
 
 def settle(notices: list[Row], facts: OutboundFacts, now_ms: int, state: MemoryState) -> list[Tracked]:

@@ -49,12 +49,12 @@ class Sweeper:
 
     def expired(self, lane: int, state: Any, touched: Collection[bytes], now_ms: int) -> dict[bytes, bytes | None]:
         """Deletions of this turn, never of a touched key. They are forgotten once these deletions are in the state."""
-        if time.monotonic() - self._looked_at.get(lane, -self.every_s) < self.every_s or not hasattr(state, "due"):
+        if time.monotonic() - self._looked_at.get(lane, -self.every_s) < self.every_s or not hasattr(state, "expired"):
             return {}
         found: dict[bytes, bytes | None] = {}
         rows = 0
         for kind, keep_ms in self._kinds().items():
-            due = state.due(kind, now_ms - keep_ms, self.keys_per_turn - len(found))
+            due = state.expired(kind, now_ms - keep_ms, self.keys_per_turn - len(found))
             rows += len(due)
             found |= _deletions(state, due, now_ms - keep_ms)
             if len(found) >= self.keys_per_turn:

@@ -17,8 +17,6 @@ from gridhub.streams import messages as records
 from gridhub.streams import road
 from gridhub.streams.memory import MemoryState
 from gridhub.streams.messages import Origin
-from gridhub.streams.rooms import parents
-from gridhub.streams.rooms.ledger import Ledger
 from gridhub.streams.settings import load
 
 if TYPE_CHECKING:
@@ -123,8 +121,8 @@ def _see_the_end(
     """The warning's cancellation arrives everywhere; hours later the feeders' time is over too."""
     end_ms = START_MS + MINUTE_MS * MINUTES
     for now_ms in (end_ms, end_ms + _LATER_MS):
-        notices = late if now_ms == end_ms else parents.overdue(Ledger(state), now_ms)
-        for tracked in road.settle(notices, outbound, now_ms, state):
+        notices = late if now_ms == end_ms else []
+        for tracked in [*road.chime(outbound, now_ms, state), *road.settle(notices, outbound, now_ms, state)]:
             _look(seen, tracked.incident_rows, tracked.task_rows, dangers)
             children = (row for row in tracked.decisions if row["parent_id"])
             seen.released += sum(row["outcome"] == "released" for row in children)

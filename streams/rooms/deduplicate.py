@@ -50,7 +50,7 @@ def deduplicate(batch: pa.RecordBatch, facts: OutboundFacts, now_ms: int, state:
     """
     events = _events(batch)
     recall = Recall(events, facts, now_ms, state)
-    desk = _Desk(recall, notices=parents.overdue(recall.ledger, now_ms))
+    desk = _Desk(recall)
     verdicts = [_taken(event, desk) for event in events]
     desk.settle()
     kept = [index for index, verdict in enumerate(verdicts) if verdict.outcome is not Outcome.DUPLICATE]
@@ -70,7 +70,7 @@ class _Desk:
     """What lies on the desk while a batch is decided: events whose incidents are not up to date yet, and results."""
 
     recall: Recall
-    notices: list[Row]
+    notices: list[Row] = field(default_factory=list)
     waiting: list[_Verdict] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     raised: list[bool] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -54,6 +54,10 @@ class Desk:
     ended: list[Row] = field(default_factory=list)  # incidents that were open before and are not now
     told: list[Row] = field(default_factory=list)  # decisions on single events and incidents, beside the row's own
     raw: dict[bytes, bytes | None] = field(default_factory=dict)  # changes of values that are no JSON
+
+    def at(self, now_ms: int) -> Desk:
+        """The same desk, everything on it shared, at another time: what a timer causes bears the timer's time."""
+        return replace(self, now_ms=now_ms)
 
     def task(self, task_id: str) -> Row | None:
         """A task as it is now; its key must have been fetched."""

@@ -19,11 +19,13 @@ class Ledger:
         self._state = state
         self._values: dict[bytes, Any] = {}
         self._changed: dict[bytes, None] = {}
+        self.timers: list[bytes] = []  # keys of those that were set: the room `ring` must not miss one that is due
 
     def fork(self, state: State) -> Ledger:
         """A second ledger that begins with all that is in this one, unwritten changes too; this one stays as it is."""
         other = Ledger(state)
         other._values, other._changed = dict(self._values), dict(self._changed)
+        other.timers = list(self.timers)
         return other
 
     def fetch(self, keys: Iterable[bytes]) -> None:
@@ -33,6 +35,11 @@ class Ledger:
             return
         for key, value in zip(wanted, self._state.get_many(wanted), strict=True):
             self._values[key] = None if value is None else orjson.loads(value)
+
+    def know(self, key: bytes, value: bytes) -> None:
+        """Take in a value that was read in another way; what the batch has already is left as it is."""
+        if key not in self._values:
+            self._values[key] = orjson.loads(value)
 
     def get(self, key: bytes) -> Any:
         """The value, or None when there is none; KeyError when it was not fetched before."""
@@ -50,10 +57,6 @@ class Ledger:
 
 def _bytes(value: object) -> bytes | None:
     return None if value is None or value == [] else orjson.dumps(value)
-
-
-DUE_KEY = b"d|parents"
-"""Where a lane's parents lie in the order in which their time is over."""
 
 
 def incident_key(incident_id: str) -> bytes:

@@ -10,12 +10,13 @@ import orjson
 from gridhub.streams.records import Reason
 from gridhub.streams.rooms import parents, progress
 from gridhub.streams.rooms.desk import Refused
-from gridhub.streams.rooms.ledger import DUE_KEY, candidates_key, held_key, incident_key, parents_key
+from gridhub.streams.rooms.ledger import candidates_key, held_key, incident_key, parents_key
 from gridhub.streams.rooms.matter import Matter
 
 if TYPE_CHECKING:
     from gridhub.streams.rooms.desk import Desk
     from gridhub.streams.rooms.outbound import Row
+    from gridhub.streams.rooms.timers import Timer
 
 _ID = re.compile(r"[^/]+/\d{1,9}/[^/]+(/over)?")
 ATTACHED, RELEASED, KNOWN = "attached", "released", "known"
@@ -36,7 +37,7 @@ def take(report: Row, desk: Desk) -> tuple[str, str, str]:
     area, parent_id = notice["area"], notice["parent_id"]
     if not _ID.fullmatch(notice["notice_id"]) or not notice["codes"]:
         raise Refused(Reason.MISSING_FIELD, "A notice is named by incident, version and area, and names a place.")
-    desk.ledger.fetch([parents_key(area), DUE_KEY, held_key(area, parent_id)])
+    desk.ledger.fetch([parents_key(area), held_key(area, parent_id)])
     if not parents.take_down(notice, desk.ledger, desk.facts, desk.now_ms):
         return parent_id, KNOWN, notice["rule"]
     if notice["ended"]:
@@ -44,6 +45,21 @@ def take(report: Row, desk: Desk) -> tuple[str, str, str]:
         return parent_id, RELEASED, notice["rule"]
     _attach(notice, desk)
     return parent_id, ATTACHED, notice["rule"]
+
+
+def over(timer: Timer, desk: Desk) -> None:
+    """Handler of timers of kind `parent`: the time of one is over in one area, what it held back there is given out."""
+    area, parent_id = timer.payload["area"], timer.payload["parent_id"]
+    desk.ledger.fetch([parents_key(area), held_key(area, parent_id)])
+    notice = parents.over(area, parent_id, desk.ledger, desk.now_ms)
+    if notice is None:
+        return
+    parents.take_down(notice, desk.ledger, desk.facts, desk.now_ms)
+    own = {"area": area, "incident_id": parent_id, "outcome": RELEASED, "reason": notice["rule"], "task_ids": []}
+    desk.told.append(own)
+    before = len(desk.tasks)
+    _release(notice, desk)
+    own["task_ids"] = [task["task_id"] for task in desk.tasks[before:]]
 
 
 def _attach(notice: Row, desk: Desk) -> None:

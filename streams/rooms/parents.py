@@ -10,10 +10,10 @@ never for a category that may cost lives, never for what is a parent itself, and
 
 from __future__ import annotations
 
-from bisect import insort
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from gridhub.streams.rooms.ledger import DUE_KEY, held_key, parents_key
+from gridhub.streams.rooms import timers
+from gridhub.streams.rooms.ledger import held_key, parents_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from gridhub.streams.rooms.outbound import OutboundFacts, Places, Row
     from gridhub.streams.rooms.recall import Recall
 
+TIMER = "parent"
+"""The kind of the timers that end parents, one for each area that was told of one."""
+OLD_KEY = b"d|parents"
+"""Where earlier versions kept a lane's parents in the order of their ends: [ms, area, parent] each."""
 MOST_ENTRIES = 50
 _STREET_DIGITS = 9
 _ENDS_AT = 8
@@ -243,7 +247,6 @@ def _here(notices: list[Row], area: str, recall: Recall) -> list[Row]:
 
     Its notice goes out all the same: it attaches what was open before.
     """
-    recall.ledger.fetch([DUE_KEY])
     for row in notices:
         if row["area"] == area and not row["ended"]:
             take_down(row, recall.ledger, recall.facts, recall.now_ms)
@@ -269,41 +272,39 @@ def take_down(row: Row, ledger: Ledger, facts: OutboundFacts, now_ms: int) -> bo
     oldest = now_ms - facts.matching.lateness_s * 1000
     kept = [entry for entry in others if entry[_ENDS_AT] >= oldest]
     ledger.put(key, [*kept, list(parent)][-MOST_ENTRIES:])
-    if not parent.ended:
-        _note_due(parent, row["area"], ledger)
+    name = _timer_name(parent.parent_id, row["area"])
+    if parent.ended:
+        timers.drop(ledger, TIMER, name)
+    else:
+        where = {"area": row["area"], "parent_id": parent.parent_id}
+        timers.put(ledger, TIMER, name, parent.ends_at, where)
     return True
 
 
-def _note_due(parent: Parent, area: str, ledger: Ledger) -> None:
-    """Remember when this parent's time is over here, so that what it holds back is given out."""
-    due = [item for item in ledger.get(DUE_KEY) or [] if item[1:] != [area, parent.parent_id]]
-    insort(due, [parent.ends_at, area, parent.parent_id])
-    ledger.put(DUE_KEY, due)
+def _timer_name(parent_id: str, area: str) -> str:
+    return f"{parent_id}/{area}"
 
 
-def overdue(ledger: Ledger, now_ms: int) -> list[Row]:
-    """A notice of the end for each parent of this lane whose time is over; they are off the list then."""
-    ledger.fetch([DUE_KEY])
-    due: list[Any] = ledger.get(DUE_KEY) or []
-    past = [item for item in due if item[0] <= now_ms]
-    if not past:
-        return []
-    ledger.fetch(parents_key(area) for _, area, _ in past)
-    ledger.put(DUE_KEY, due[len(past) :])
-    return [row for _, area, name in past for row in _over(area, name, ledger, now_ms)]
+def bring_over(ledger: Ledger) -> None:
+    """Make timers of the list of an earlier version, once."""
+    ledger.fetch([OLD_KEY])
+    listed = ledger.get(OLD_KEY)
+    for ends_at, area, parent_id in listed or ():
+        where = {"area": area, "parent_id": parent_id}
+        timers.put(ledger, TIMER, _timer_name(parent_id, area), ends_at, where)
+    if listed is not None:
+        ledger.put(OLD_KEY, None)
 
 
-def _over(area: str, parent_id: str, ledger: Ledger, now_ms: int) -> list[Row]:
+def over(area: str, parent_id: str, ledger: Ledger, now_ms: int) -> Row | None:
+    """The notice of the end of a parent whose time is over in this area; None when it ended before. Key fetched."""
     entries = [Parent(*entry) for entry in ledger.get(parents_key(area)) or ()]
-    return [
-        {
-            **{name: value for name, value in parent._asdict().items() if name not in {"seq", "ended"}},
-            "notice_id": f"{parent_id}/{parent.seq}/{area}/over",
-            "area": area,
-            "ended": True,
-            "at": now_ms,
-            "told_by": parent_id,
-        }
-        for parent in entries
-        if parent.parent_id == parent_id and not parent.ended
-    ]
+    parent = next((entry for entry in entries if entry.parent_id == parent_id and not entry.ended), None)
+    return parent and {
+        **{name: value for name, value in parent._asdict().items() if name not in {"seq", "ended"}},
+        "notice_id": f"{parent_id}/{parent.seq}/{area}/over",
+        "area": area,
+        "ended": True,
+        "at": now_ms,
+        "told_by": parent_id,
+    }

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import orjson
 
 from gridhub.streams.rooms.ledger import (
-    DUE_KEY,
     Ledger,
     candidates_key,
     event_key,
@@ -63,7 +62,7 @@ class Recall:
         new = [event for event in events if self.seen(event) is None]
         own = [incident_key(event["incident_id"]) for event in new]
         areas = {event["area"]: None for event in new}
-        self.ledger.fetch([DUE_KEY, *own, *(event["candidates"] for event in new), *map(parents_key, areas)])
+        self.ledger.fetch([*own, *(event["candidates"] for event in new), *map(parents_key, areas)])
 
     def seen(self, event: Row) -> tuple[int, str] | None:
         """When this event was first seen, in ms, and its incident; None when it is new or forgotten."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gridhub.streams.records import REFUSAL, Reason, table
-from gridhub.streams.rooms import commands, notices, parents, progress
+from gridhub.streams.rooms import commands, notices, progress
 from gridhub.streams.rooms.candidates import forget
 from gridhub.streams.rooms.desk import Desk, Refused
 from gridhub.streams.rooms.ledger import Ledger, candidates_key, incident_key, status_key, task_key
@@ -29,7 +29,6 @@ def track(batch: pa.RecordBatch, facts: OutboundFacts, now_ms: int, state: State
     reports = batch.to_pylist()
     keys = list(dict.fromkeys(_status_key(report) for report in reports))
     desk = Desk(facts, now_ms, state, Ledger(state), dict(zip(keys, state.get_many(keys), strict=True)))
-    desk.notices += parents.overdue(desk.ledger, now_ms)
     _fetch(reports, desk.ledger)
     new: dict[bytes, bytes | None] = {}
     decisions, refused = [], []

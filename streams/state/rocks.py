@@ -13,6 +13,7 @@ from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from gridhub.streams.state import due, layout
 from gridhub.streams.state.budget import Budget, shared
+from gridhub.streams.state.first_timer import FirstTimer
 from gridhub.streams.transport.errors import StateError, StoreInUseError
 
 MAX_AGE_S = 12 * 3600.0  # older than this, the changelog may have dropped tombstones that the store never saw
@@ -44,6 +45,7 @@ class RocksStore:
         self._looked: dict[
             bytes, bytes
         ] = {}  # per kind, the last row that was forgotten: before it lie only tombstones
+        self._timers = FirstTimer()
         self._db = self._open()
         self._migrate()
 
@@ -93,6 +95,7 @@ class RocksStore:
         """Write the changes (None deletes), when they fall due and the position reached, as one."""
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
+        self._timers.note(changes)
         for key, value in changes.items():
             if value is None:
                 delete(key)
@@ -116,7 +119,11 @@ class RocksStore:
         except Exception as error:
             raise StateError(f"State in {self.path} cannot be written: {error}") from error
 
-    def due(self, kind: bytes, before_ms: int, most_keys: int) -> list[tuple[bytes, list[bytes]]]:
+    def due(self, until_ms: int, limit: int) -> list[tuple[bytes, bytes]]:
+        """The first `limit` timers that are due at `until_ms` or earlier, key and value, in the order of their keys."""
+        return self._timers.due(self.scan, until_ms, limit)
+
+    def expired(self, kind: bytes, before_ms: int, most_keys: int) -> list[tuple[bytes, list[bytes]]]:
         """Rows of keys of this kind (their first two bytes) whose time lies before; ends with the row that reaches `most_keys`."""
         found: list[tuple[bytes, list[bytes]]] = []
         count = 0
@@ -129,7 +136,7 @@ class RocksStore:
         return found
 
     def forget_rows(self, rows: Sequence[bytes]) -> None:
-        """Drop rows of `due` whose keys are all gone or written again since, in their order."""
+        """Drop rows of `expired` whose keys are all gone or written again since, in their order."""
         if not rows:
             return
         batch = WriteBatch(raw_mode=True)
@@ -144,6 +151,7 @@ class RocksStore:
         shutil.rmtree(self.path)
         self._db = self._open()
         self._looked.clear()
+        self._timers = FirstTimer()
         batch = WriteBatch(raw_mode=True)
         batch.put(_LAYOUT, layout.LAYOUT)
         batch.put(_CHANGELOG, _name(changelog))

@@ -13,7 +13,7 @@ from gridhub.streams.categories import Categories
 from gridhub.streams.matching import Matching
 from gridhub.streams.memory import MemoryState
 from gridhub.streams.records import LOCATED, table
-from gridhub.streams.road import settle
+from gridhub.streams.road import chime, settle
 from gridhub.streams.rooms.deduplicate import deduplicate
 from gridhub.streams.rooms.dispatch import dispatch
 from gridhub.streams.rooms.outbound import STATUS, Deduplicated, Dispatched, OutboundFacts, Tracked
@@ -134,6 +134,14 @@ class World:
         notices, self.notices = self.notices, []
         done = settle(notices, self.facts, self.now, self.state)
         for tracked in done:
+            self._publish(tracked)
+        return done
+
+    def ring(self) -> list[Tracked]:
+        """What is due by now, done."""
+        done = chime(self.facts, self.now, self.state)
+        for tracked in done:
+            self.notices += tracked.notices
             self._publish(tracked)
         return done
 

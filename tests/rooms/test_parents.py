@@ -194,15 +194,16 @@ def test_a_parent_that_people_end_ends_for_its_children(storm, tools, end):
 
 
 def test_a_parent_whose_time_is_over_ends_by_itself(storm, tools):
-    """Any later batch of the lane finds it due, once; what comes then does not wait."""
+    """Its timer ends it in each area, once, without any event; what comes then does not wait."""
     found, _ = storm.take(tools.event("t1", **TREE))
     storm.now += 7 * HOUR_MS
-    storm.take()
-    assert sorted(row["area"] for row in storm.notices) == [STREET, OTHER_STREET]
-    storm.settle()
+    (done,) = storm.ring()
+    released = [row for row in done.decisions if row["incident_id"] == only(found)]
+    assert [(row["outcome"], row["room"], row["event_id"]) for row in released] == [("released", "ring", "t1")]
+    assert sorted(timer.payload["area"] for timer in done.fired) == [STREET, OTHER_STREET]
     assert handled(storm, only(found)) == ["dispatched"]
-    storm.report(storm.step("nothing", "accepted"))
-    assert storm.notices == []
+    assert {task["created_at"] for task in done.task_rows} == {done.fired[0].due_ms}
+    assert (storm.ring(), storm.notices) == ([], [])
     late, _ = storm.take(tools.event("t2", **TREE | {"grid_ids": ["420202006001001"]}))
     assert outcomes(late) == ["attached"]
     assert handled(storm, only(late)) == ["dispatched"]

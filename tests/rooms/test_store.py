@@ -74,7 +74,7 @@ def relabelled(store, name):
     """The folder as a version with this layout would have left it, opened again by this one."""
     batch = WriteBatch(raw_mode=True)
     batch.put(b"\x00layout", name)
-    for row, _ in store.due(b"s|", 10**15, 10**6):
+    for row, _ in store.expired(b"s|", 10**15, 10**6):
         batch.delete(row)
     store.write(batch)
     store.close()
@@ -95,10 +95,10 @@ def test_a_store_of_the_first_layout_is_brought_up(tmp_path):
     store.reset(CHANGELOG)
     ids = {b"s|%d" % number: struct.pack(">q", number * 60_000) for number in range(7000)}
     store.apply(ids | {b"i|open": b'{"state":"open"}'}, 5)
-    rows = {key for _, row in store.due(b"s|", 10**12, 10**6) for key in row}
+    rows = {key for _, row in store.expired(b"s|", 10**12, 10**6) for key in row}
     first = relabelled(store, b"1")
     assert first.position(CHANGELOG) == 5
-    assert {key for _, row in first.due(b"s|", 10**12, 10**6) for key in row} == rows == ids.keys()
+    assert {key for _, row in first.expired(b"s|", 10**12, 10**6) for key in row} == rows == ids.keys()
     assert contents(first) == ids | {b"i|open": b'{"state":"open"}'}
     first.close()
 

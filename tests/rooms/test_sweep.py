@@ -119,7 +119,7 @@ def test_a_turn_is_bounded_and_the_next_goes_on(store):
     turns = [len(sweep(sweeper, store, 10 + turn)) for turn in range(8)]
     assert max(turns) <= 4
     assert sum(turns) == 10
-    assert store.due(b"s|", NOW, 100) == []
+    assert store.expired(b"s|", NOW, 100) == []
     assert dict(store.scan(b"s|", b"s}")) == {}
 
 
