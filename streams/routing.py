@@ -2,78 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import ValidationError
-
 from gridhub.streams.files import UnreadableError, read_bounded
-from gridhub.streams.routing_file import ACTIONS, LEVELS, SEVERITIES, STATUSES, RecipientRule, RouteFile, RoutingFile
-from gridhub.streams.strictyaml import strict_yaml
+from gridhub.streams.routing_check import Checked, everything, sentences, unreachable
+from gridhub.streams.routing_file import ACTIONS, RecipientRule, RoutingFile
+from gridhub.streams.routing_inhibit import InhibitRule, inhibit_rules
+from gridhub.streams.routing_labels import OF_PLACE, OF_TIME, Labels, labels_of, level_of
+from gridhub.streams.routing_time import Intervals, Workday, china_workday, time_labels
+from gridhub.streams.routing_tree import Builder, Delivery, Node
+from gridhub.streams.strictyaml import Lines, strict_yaml_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from gridhub.streams.rooms.outbound import Categories, Row
 
-__all__ = ["Matched", "RecipientRule", "Routing", "RoutingError"]
+__all__ = ["Matched", "RecipientRule", "Routing", "RoutingError", "level_of"]
 
 MINUTE_MS = 60_000
 _MOST_BYTES = 1_048_576
-_LEVEL_OF_DIGITS = {9: "street", 12: "community", 15: "grid"}
-_MATCHERS = ("category", "severity", "source", "district", "level", "status")
+_REMEMBERED = 65_536
+Moment = tuple[str, ...]
+"""Hour and calendar of a moment where some route asks for them, else empty: what answers may depend on."""
 
 
 class RoutingError(ValueError):
-    """routing.yaml is wrong; the message has one sentence per problem."""
+    """routing.yaml is wrong; the message has one sentence per problem, each with its line."""
 
 
 class Matched(NamedTuple):
-    """One rule that an incident meets, and the names of the routes that led to it."""
+    """One rule that an incident meets, the names of the routes that led to it, and its line in the file."""
 
     rule: RecipientRule
     path: str
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A route as sets: what it takes (None: everything) and to whom it leads."""
-
-    path: str
-    takes: Mapping[str, frozenset[object]]
-    goes_on: bool
-    recipients: tuple[RecipientRule, ...]
-    children: tuple[_Node, ...]
-
-    def meets(self, facts: Mapping[str, frozenset[object]]) -> bool:
-        """Whether each matcher has one of the incident's values."""
-        return all(not allowed.isdisjoint(facts[name]) for name, allowed in self.takes.items())
-
-    def leading(self, facts: Mapping[str, frozenset[object]]) -> Iterator[_Node]:
-        """The nodes that answer: those of the first child that fits (and of the next ones with `continue`), else itself."""
-        answered = False
-        for child in self.children:
-            if child.meets(facts):
-                answered = True
-                yield from child.leading(facts)
-                if not child.goes_on:
-                    break
-        if not answered:
-            yield self
+    line: int = 0
 
 
 class Routing:
     """The checked routing tree. `version` is the file's own and a hash of its bytes."""
 
-    def __init__(self, file: RoutingFile, root: _Node, version: str) -> None:
-        self.version = version
+    def __init__(self, file: RoutingFile, root: Node, version: str, categories: Categories, lines: Lines) -> None:
+        self.version, self.file_version = version, file.version
         self.max_fanout = file.max_fanout
         self.departments = dict(file.departments)
+        self.silence_limits = file.silences
+        self.inhibit_rules: tuple[InhibitRule, ...] = inhibit_rules(file, lines)
+        self.intervals = Intervals(file.time_intervals)
+        self.workday: Workday = china_workday
+        self.root = root
+        self._categories = categories
         self._finish_min = file.finish_min
-        self._root = root
+        self._deliveries = {node.path: node.delivery for node in root.walk()}
+        asked = {name for node in root.walk() for name in (*node.takes, *(one.label for one in node.asks))}
+        self._by_time = bool(asked & set(OF_TIME))
+        self._by_place = bool(asked & set(OF_PLACE))
         self._asked: dict[tuple[object, ...], tuple[Matched, ...]] = {}
 
     @classmethod
@@ -88,46 +73,59 @@ class Routing:
     @classmethod
     def parse(cls, content: bytes, categories: Categories) -> Routing:
         """The checked tree from a file's bytes; RoutingError as `load`."""
+        lines: Lines | None = None
         try:
-            file = RoutingFile.model_validate(strict_yaml(content, "routing.yaml"))
+            tree, lines = strict_yaml_lines(content, "routing.yaml")
+            file = RoutingFile.model_validate(tree)
         except ValueError as error:  # pydantic's is one of them
-            raise RoutingError(_sentences(error)) from error
-        problems = list(_problems(file, categories))
-        root = _node(file.route, (), "", categories)
-        problems += _unreachable(root)
+            raise RoutingError(sentences(error, lines)) from error
+        problems = list(Checked(file, lines, categories).problems())
+        root = Builder(categories, lines).node(file.route, ("route",))
+        problems += unreachable(root, everything())
         if problems:
             raise RoutingError("\n".join(problems))
-        return cls(file, root, f"{file.version}+{blake2b(content, digest_size=6).hexdigest()}")
+        version = f"{file.version}+{blake2b(content, digest_size=6).hexdigest()}"
+        return cls(file, root, version, categories, lines)
 
-    def route(self, incident: Row) -> tuple[Matched, ...]:
-        """The rules that this incident meets, the one that handles first; never empty, exactly one `handle`.
+    def route(self, incident: Row, at_ms: int = 0) -> tuple[Matched, ...]:
+        """The rules that this incident meets at a moment, the one that handles first; never empty, exactly one `handle`.
 
         Of several `handle` rules the first keeps it and the others assist: one unit leads (主办), others help (协办).
         """
         codes = incident["grid_ids"]
-        wide = min(codes, key=len)
         asked = (
             incident["category"],
             incident["severity"],
             tuple(incident["sources"]),
             incident["status"],
-            level_of(wide),
-            tuple(sorted({code[:6] for code in codes})),
+            incident.get("parent_rule") or "",
+            tuple(codes) if self._by_place else (level_of(min(codes, key=len)), *sorted({code[:6] for code in codes})),
+            self.moment(at_ms),
         )
-        if asked not in self._asked:
-            self._asked[asked] = self._route(asked)
-        return self._asked[asked]
+        found = self._asked.get(asked)
+        if found is None:
+            if len(self._asked) >= _REMEMBERED:
+                self._asked.clear()
+            found = self._asked[asked] = self._route(self.labels(incident, incident["category"], at_ms))
+        return found
 
-    def _route(self, asked: tuple[object, ...]) -> tuple[Matched, ...]:
-        category, severity, sources, status, level, districts = asked
-        values = (category, severity, sources, districts, level, status)
-        facts = {
-            name: frozenset(value if isinstance(value, tuple) else (value,))
-            for name, value in zip(_MATCHERS, values, strict=True)
-        }
-        found = [Matched(rule, node.path) for node in self._root.leading(facts) for rule in node.recipients]
+    def labels(self, incident: Row, category: str, at_ms: int) -> Labels:
+        """The labels of an incident at a moment, seen as one of `category`."""
+        return labels_of(incident, category, self._categories, time_labels(at_ms, self.workday))
+
+    def moment(self, at_ms: int) -> Moment:
+        """What the answers depend on besides the incident."""
+        return tuple(time_labels(at_ms, self.workday).values()) if self._by_time else ()
+
+    def _route(self, labels: Labels) -> tuple[Matched, ...]:
+        found = [
+            Matched(rule, node.path, line)
+            for node in self.root.leading(labels)
+            for rule, line in zip(node.recipients, node.lines, strict=True)
+        ]
         if not any(matched.rule.action == "handle" for matched in found):
-            found += [Matched(rule, self._root.path) for rule in self._root.recipients if rule.action == "handle"]
+            root = zip(self.root.recipients, self.root.lines, strict=True)
+            found += [Matched(rule, self.root.path, line) for rule, line in root if rule.action == "handle"]
         return _one_leads(found)
 
     def finish_ms(self, rule: RecipientRule, severity: int) -> int:
@@ -135,109 +133,27 @@ class Routing:
         minutes = rule.finish_min if rule.finish_min is not None else self._finish_min
         return (minutes if isinstance(minutes, int) else minutes[severity]) * MINUTE_MS
 
+    def delivery(self, path: str) -> Delivery:
+        """How the tasks of this route go out; at once where a reload has dropped it."""
+        return self._deliveries.get(path, Delivery())
 
-def level_of(code: str) -> str:
-    """city, district, street, community or grid, by the digits of a canonical code."""
-    return _LEVEL_OF_DIGITS.get(len(code)) or ("city" if code.endswith("00") else "district")
+    def waits_until(self, path: str, at_ms: int) -> int | None:
+        """The moment at which the route's time intervals let its tasks out; None when they do so now (or never)."""
+        delivery = self.delivery(path)
+        if not (delivery.mute or delivery.active) or not self._silent(delivery, at_ms):
+            return None
+        return self.intervals.next_change(at_ms, lambda moment: self._silent(delivery, moment))
+
+    def _silent(self, delivery: Delivery, at_ms: int) -> bool:
+        if any(self.intervals.holds(name, at_ms, self.workday) for name in delivery.mute):
+            return True
+        active = delivery.active
+        return bool(active) and not any(self.intervals.holds(name, at_ms, self.workday) for name in active)
 
 
 def _one_leads(found: list[Matched]) -> tuple[Matched, ...]:
     ordered = sorted(found, key=lambda matched: ACTIONS.index(matched.rule.action))
     leads = [matched for matched in ordered if matched.rule.action == "handle"][1:]
-    helps = [Matched(item.rule.model_copy(update={"action": "assist"}), item.path) for item in leads]
+    helps = [Matched(item.rule.model_copy(update={"action": "assist"}), item.path, item.line) for item in leads]
     rest = [matched for matched in ordered if matched.rule.action != "handle"]
     return (ordered[0], *helps, *rest)
-
-
-def _node(route: RouteFile, inherited: tuple[RecipientRule, ...], path: str, categories: Categories) -> _Node:
-    own = f"{path}/{route.name}" if path else route.name
-    recipients = tuple(route.recipients) or inherited
-    children = tuple(_node(child, recipients, own, categories) for child in route.routes)
-    return _Node(own, _takes(route, categories), route.goes_on, recipients, children)
-
-
-def _takes(route: RouteFile, categories: Categories) -> dict[str, frozenset[object]]:
-    """The matchers as sets; those about the category's row become one set of categories."""
-    match = route.match
-    lists = {"severity": match.severities(), "source": match.source, "district": match.district}
-    lists |= {"level": match.level, "status": match.status}
-    takes: dict[str, frozenset[object]] = {
-        name: frozenset(values) for name, values in lists.items() if values is not None
-    }
-    if (match.category, match.matter_group, match.life_safety) != (None, None, None):
-        takes["category"] = frozenset(name for name in categories if match.fits(name, categories[name]))
-    return takes
-
-
-def _problems(file: RoutingFile, categories: Categories) -> Iterator[str]:
-    if not any(rule.action == "handle" for rule in file.route.recipients):
-        yield "The root route has no recipient with action handle: an incident that meets no other route would have no task."
-    if file.route.match.model_fields_set:
-        yield "The root route has matchers; it must take every incident."
-    if file.route.goes_on:
-        yield "The root route has `continue`; it has no sibling."
-    names: set[str] = set()
-    for route in file.route.walk():
-        if route.name in names:
-            yield f"Two routes are named {route.name}; the journal could not tell them apart."
-        names.add(route.name)
-        yield from _unknown(route, file, categories)
-
-
-def _unknown(route: RouteFile, file: RoutingFile, categories: Categories) -> Iterator[str]:
-    groups = {categories[name].matter_group for name in categories}
-    known = {
-        "category": set(categories),
-        "matter_group": groups,
-        "source": set(file.departments),
-        "level": set(LEVELS),
-        "status": set(STATUSES),
-    }
-    for matcher, values in known.items():
-        for value in getattr(route.match, matcher) or ():
-            if value not in values:
-                yield f"Route {route.name}: no such {matcher}: {value}."
-    for rule in route.recipients:
-        if rule.department is not None and rule.department not in {*file.departments, "source"}:
-            yield f"Route {route.name}: no such department: {rule.department}."
-
-
-def _unreachable(node: _Node, outer: Mapping[str, frozenset[object]] | None = None) -> list[str]:
-    """A sentence for each route that no incident can ever reach."""
-    above = {"severity": frozenset(SEVERITIES), "level": frozenset(LEVELS), "status": frozenset(STATUSES)} | dict(
-        outer or {}
-    )
-    found: list[str] = []
-    for place, child in enumerate(node.children):
-        empty = [
-            name for name, allowed in child.takes.items() if not allowed or allowed.isdisjoint(above.get(name, allowed))
-        ]
-        if empty:
-            found.append(f"Route {child.path} is never reached: nothing that reaches it has such a {empty[0]}.")
-        found += [
-            f"Route {child.path} is never reached: {earlier.path} before it takes all of it."
-            for earlier in node.children[:place]
-            if not earlier.goes_on and _covers(earlier.takes, child.takes, above)
-        ]
-        narrowed = {**above, **{name: allowed & above.get(name, allowed) for name, allowed in child.takes.items()}}
-        found += _unreachable(child, narrowed)
-    return found
-
-
-def _covers(
-    wide: Mapping[str, frozenset[object]],
-    narrow: Mapping[str, frozenset[object]],
-    above: Mapping[str, frozenset[object]],
-) -> bool:
-    """Whether everything that `narrow` takes is taken by `wide`, given what reaches either."""
-    everything = {name: narrow.get(name, above.get(name)) for name in wide}
-    return all(
-        (values := everything[name]) is not None and (values & above.get(name, values)) <= allowed
-        for name, allowed in wide.items()
-    )
-
-
-def _sentences(error: ValueError) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    return "\n".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}." for item in error.errors())

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gridhub.streams.rooms.organisation import DEPARTMENT_UNIT, ROLES
+from gridhub.streams.routing_labels import LABELS, LEVELS, SEVERITIES, STATUSES
+from gridhub.streams.routing_matchers import MatcherError, parse
+from gridhub.streams.routing_time import IntervalFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gridhub.streams.rooms.outbound import Category
+    from gridhub.streams.strictyaml import Path
 
 ACTIONS = ("handle", "assist", "inform")
-LEVELS = ("city", "district", "street", "community", "grid")
-STATUSES = ("actual", "exercise", "test")
-SEVERITIES = (1, 2, 3, 4)
+__all__ = ["ACTIONS", "LEVELS", "SEVERITIES", "STATUSES", "MatchFile", "RecipientRule", "RouteFile", "RoutingFile"]
 _COMPARE = {
     "<=": int.__le__,
     ">=": int.__ge__,
@@ -34,6 +37,46 @@ def _listed(value: object) -> object:
 
 
 Words = Annotated[list[str], Field(min_length=1), BeforeValidator(_listed)]
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(?:[1-9][0-9]{0,5}[smhd])+")
+_MOST_S = 86_400
+
+
+def duration_s(text: str) -> int:
+    """Seconds of a duration as Alertmanager writes it: 30s, 5m, 1h30m; ValueError for what is none, or over a day."""
+    seconds = sum(int(number) * _UNITS_S[unit] for number, unit in re.findall(r"([0-9]+)([smhd])", text))
+    if not _DURATION.fullmatch(text) or seconds > _MOST_S:
+        raise ValueError(f"{text!r} is no duration up to a day: write 30s, 5m or 1h30m")
+    return seconds
+
+
+def _duration(value: object) -> object:
+    return duration_s(value) if isinstance(value, str) else value
+
+
+Seconds = Annotated[int, BeforeValidator(_duration), Field(ge=0, le=_MOST_S)]
+
+
+def _readable(value: str) -> str:
+    try:
+        parse(value)
+    except MatcherError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+Matchers = Annotated[list[Annotated[str, AfterValidator(_readable)]], BeforeValidator(_listed)]
+GROUPABLE = tuple(name for name in LABELS if name not in {"hour", "calendar"})
+
+
+def _groupable(value: str) -> str:
+    if value != "..." and value not in GROUPABLE:
+        raise ValueError(f"nothing is grouped by {value}; there are {', '.join(GROUPABLE)}, and ... for all of them")
+    return value
+
+
+GroupBy = Annotated[list[Annotated[str, AfterValidator(_groupable)]], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class _Part(BaseModel):
@@ -110,15 +153,44 @@ class RouteFile(_Part):
 
     name: Name
     match: MatchFile = MatchFile()
+    matchers: Matchers = []
     goes_on: bool = Field(default=False, alias="continue")
     recipients: list[RecipientRule] = []
+    group_by: GroupBy | None = None
+    group_wait: Seconds | None = None
+    group_interval: Seconds | None = None
+    mute_time_intervals: Words | None = None
+    active_time_intervals: Words | None = None
     routes: list[RouteFile] = []
 
-    def walk(self) -> Iterator[RouteFile]:
-        """This node and all below it."""
-        yield self
-        for child in self.routes:
-            yield from child.walk()
+    def walk(self, path: Path = ("route",)) -> Iterator[tuple[RouteFile, Path]]:
+        """This node and all below it, each with where it stands in the file."""
+        yield self, path
+        for place, child in enumerate(self.routes):
+            yield from child.walk((*path, "routes", place))
+
+
+class InhibitFile(_Part):
+    """While an incident that fits `source_matchers` is open, tasks of what fits `target_matchers` wait (抑制).
+
+    Both have the same values of the labels in `equal`, and lie in one area. `lasts` ends the wait in any case.
+    """
+
+    name: Name
+    source_matchers: Annotated[Matchers, Field(min_length=1)]
+    target_matchers: Annotated[Matchers, Field(min_length=1)]
+    equal: Annotated[list[Annotated[str, AfterValidator(_groupable)]], BeforeValidator(_listed)] = []
+    lasts: Seconds = _MOST_S
+
+
+class SilenceLimits(_Part):
+    """How broad a silence (静默) may be before a second person must agree, and how long it may last."""
+
+    most_days: int = Field(default=7, ge=1, le=30)
+    city_share: float = Field(default=0.1, ge=0, le=1)
+    category_share: float = Field(default=0.1, ge=0, le=1)
+    incidents: int = Field(default=50, ge=0)
+    hours: int = Field(default=24, ge=1, le=168)
 
 
 class RoutingFile(_Part):
@@ -128,6 +200,9 @@ class RoutingFile(_Part):
     max_fanout: int = Field(ge=1, le=1000)
     finish_min: BySeverity
     departments: dict[Name, str]
+    time_intervals: list[IntervalFile] = []
+    inhibit_rules: list[InhibitFile] = []
+    silences: SilenceLimits = SilenceLimits()
     route: RouteFile
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -36,11 +37,55 @@ class _StrictLoader(yaml.SafeLoader):
 _StrictLoader.add_implicit_resolver(_BOOL, re.compile("^(?:true|false)$"), list("tf"))
 
 
+Path = tuple[str | int, ...]
+"""Where something stands in a tree: keys of mappings and places in lists, from the top."""
+
+
+class Lines:
+    """In which line of a YAML text each part of its tree stands, counted from 1."""
+
+    def __init__(self, lines: Mapping[Path, int]) -> None:
+        self._lines = lines
+
+    def of(self, path: Path) -> int:
+        """The line of this part, or of the nearest part around it that the text has."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
+
 def strict_yaml(content: bytes, place: str) -> Any:
     """The tree of a YAML text without doubled keys and references; ValueError with `place` and line otherwise."""
+    return strict_yaml_lines(content, place)[0]
+
+
+def strict_yaml_lines(content: bytes, place: str) -> tuple[Any, Lines]:
+    """The tree as `strict_yaml` gives it, and the line of each of its parts."""
     try:
-        return yaml.load(content, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader that is stricter still
+        loader = _StrictLoader(content)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None, Lines({})
+            # lines first: making the tree may change the nodes
+            lines = Lines(dict(_places(node, ())))
+            return loader.construct_document(node), lines
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise ValueError(f"{place}{line}: {getattr(error, 'problem', None) or 'it is not YAML in UTF-8'}.") from error
+
+
+def _places(node: Any, path: Path) -> Iterator[tuple[Path, int]]:
+    yield path, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                own = (*path, key.value)
+                yield from _places(value, own)
+                yield own, key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for place, value in enumerate(node.value):
+            yield from _places(value, (*path, place))

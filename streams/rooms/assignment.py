@@ -44,27 +44,28 @@ class Assignment(NamedTuple):
     finish_ms: int | None
 
 
-def assignments(incident: Row, facts: OutboundFacts) -> Sequence[Assignment]:
+def assignments(incident: Row, facts: OutboundFacts, now_ms: int) -> Sequence[Assignment]:
     """Every recipient once, with the strongest action that any rule gives; handlers first, and at least one of them.
 
     The rules of each of the incident's categories count: a lift alarm that joined an outage still calls the rescuers.
     The answer follows from the facts and what is asked of them here; it is remembered for the next such incident.
     """
     told, sources, codes = tuple(incident["told"]), tuple(incident["sources"]), tuple(incident["grid_ids"])
-    asked = (told, incident["severity"], sources, incident["status"], codes, facts.routing.max_fanout)
+    parent, moment = incident.get("parent_rule") or "", facts.routing.moment(now_ms)
+    asked = (told, incident["severity"], sources, incident["status"], codes, parent, moment, facts.routing.max_fanout)
     found = facts.assigned.get(asked)
     if found is None:
         if len(facts.assigned) >= _REMEMBERED:
             facts.assigned.clear()
-        found = facts.assigned[asked] = tuple(_assignments(incident, facts))
+        found = facts.assigned[asked] = tuple(_assignments(incident, facts, now_ms))
     return found
 
 
-def _assignments(incident: Row, facts: OutboundFacts) -> list[Assignment]:
+def _assignments(incident: Row, facts: OutboundFacts, now_ms: int) -> list[Assignment]:
     found = [
         _assignment(rule, recipient, path, category, resolved.left_out, incident["severity"], facts)
         for category in incident["told"]
-        for rule, path in facts.routing.route({**incident, "category": category})
+        for rule, path, _ in facts.routing.route({**incident, "category": category}, now_ms)
         for resolved in [_resolved(rule, incident, facts)]
         for recipient in resolved.recipients
     ]
@@ -145,7 +146,7 @@ def due_tasks(  # noqa: PLR0913  # the incident, who has been asked, and all tha
         asked[task["recipient"]] = min(_WEIGHT[task["action"]], asked.get(task["recipient"], len(ACTIONS)))
     wanted = [
         new_task(item, incident, now_ms)
-        for item in assignments(incident, facts)
+        for item in assignments(incident, facts, now_ms)
         if not asked or asked.get(item.recipient_id, len(ACTIONS)) > _WEIGHT[item.action]
     ]
     if again:
@@ -180,7 +181,7 @@ def raised_task(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> 
         "changed_by": incident["changed_by"],
         "note": f"情况加重：{incident['changed_by']} {incident['last_title']}"[:_MOST_NOTE],
     }
-    item = _item_for(task, incident, facts)
+    item = _item_for(task, incident, facts, now_ms)
     if item is None or item.finish_ms is None or task["action"] == "inform":
         return after
     if task["stage"] == "dispatched" and item.accept_ms is not None:
@@ -188,9 +189,9 @@ def raised_task(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> 
     return after | {"finish_by": _sooner(task["finish_by"], now_ms + item.finish_ms)}
 
 
-def _item_for(task: Row, incident: Row, facts: OutboundFacts) -> Assignment | None:
+def _item_for(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> Assignment | None:
     """What now speaks to the task's recipient, else what now leads: its limits are those in force."""
-    items = [item for item in assignments(incident, facts) if item.action != "inform"]
+    items = [item for item in assignments(incident, facts, now_ms) if item.action != "inform"]
     own = (item for item in items if item.recipient.id == task["recipient"])
     return next(own, items[0] if items else None)
 

@@ -246,7 +246,7 @@ def _raise(before: Row, after: Row, desk: Desk) -> Row:
 def _settle(before: Row, after: Row, report: Row, desk: Desk) -> None:
     """Tasks after something left: what nobody has begun and no rule asks for any more ends; severity follows."""
     after = {**after, "version": before["version"] + 1}
-    wanted = {item.recipient.id for item in assignments(after, desk.facts)}
+    wanted = {item.recipient.id for item in assignments(after, desk.facts, desk.now_ms)}
     running = []
     for task in [task for task in desk.tasks_of(after) if is_open(task["stage"])]:
         if task["recipient"] not in wanted and task["stage"] == DISPATCHED and not task["returns"]:
