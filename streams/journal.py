@@ -11,7 +11,7 @@ import orjson
 from gridhub.streams.memory import State
 
 HEAD_KEY = b"j|head"
-_ADDED = {"parent_id", "actor", "note"}
+_ADDED = {"parent_id", "actor", "note", "entries"}
 """Fields that came later: left out of the hash where they are empty, so that older records keep theirs."""
 
 

@@ -1,4 +1,4 @@
-"""The inbound lane's work: departments' bytes in, located events and refusals out. No state."""
+"""The inbound lane's work: departments' bytes in; located events, refusals and the journal out. Its state is the chain's end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from gridhub.schemas.codec import Codec
 from gridhub.schemas.registry import RegistryLater
 from gridhub.streams import messages, road, topics
 from gridhub.streams.careful import broken_rows, carefully
+from gridhub.streams.city import CITY_CODE
+from gridhub.streams.intake import intake_records, lines_of
+from gridhub.streams.journal import Chain
 from gridhub.streams.messages import SUBJECTS, Origin
 from gridhub.streams.metrics import Metrics
 from gridhub.streams.rooms.admit import InboundFacts
@@ -40,7 +43,7 @@ class InboundStage:
     partition_count: int
     max_broken_in_row: int
 
-    def work(self, batch: Batch, state: State) -> Effects:  # noqa: ARG002  # a lane's work is given its state
+    def work(self, batch: Batch, state: State) -> Effects:
         """Everything that this batch causes."""
         origins = [origin for records in batch.parts.values() for origin in messages.origins(records)]
         raw, now_ms = messages.raw_table(origins), self.now_ms()
@@ -54,7 +57,9 @@ class InboundStage:
         found = [(first, part.result) for first, part in ready]
         outputs = [output for _, part in ready for output in part.outputs]
         outputs += self._refused(found, bad, origins, now_ms)
-        return Effects(outputs, {}, lambda: self._count(found, bad, origins, len(batch)))
+        chain = Chain(f"inbound-{batch.partition}", state)
+        outputs += self._journal(chain, found, bad, origins, now_ms, batch.partition)
+        return Effects(outputs, chain.head(), lambda: self._count(found, bad, origins, len(batch)))
 
     def _run(self, part: pa.RecordBatch, now_ms: int) -> Ready:
         result = road.inbound(part, self.facts, now_ms, self.watch)
@@ -76,6 +81,15 @@ class InboundStage:
         rows += messages.refusal_records(bad, origins, now_ms)
         values = self.codec.encode_many(SUBJECTS["Refusal"], rows)
         return [Outputs(topics.QUARANTINE.name, [row["source_topic"].encode() for row in rows], values)] if rows else []
+
+    def _journal(  # noqa: PLR0913  # a batch's results, and where they go
+        self, chain: Chain, found: Found, bad: pa.RecordBatch, origins: list[Origin], now_ms: int, partition: int
+    ) -> list[Outputs]:
+        parts = ((first, result.located, result.refused) for first, result in found)
+        records = intake_records(lines_of(parts, bad, len(origins)), origins, self.facts, now_ms, CITY_CODE)
+        values = self.codec.encode_rows(SUBJECTS["Decision"], chain.extend(records))
+        # the chain lives in one partition: the lane's own
+        return [Outputs(topics.JOURNAL.name, [CITY_CODE.encode()] * len(values), values, partition)] if values else []
 
     def _count(self, found: Found, bad: pa.RecordBatch, origins: list[Origin], events: int) -> None:
         metrics = self.metrics
