@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rocksdict import WriteBatch
 
+from gridhub.streams.memory import MemoryState
 from gridhub.streams.state import layout, rocks
 from gridhub.streams.state.budget import Budget
+from gridhub.streams.state.first_timer import FirstTimer
 from gridhub.streams.state.rocks import MAX_AGE_S, RocksStore
 from gridhub.streams.sweep import stamp
+from gridhub.streams.timer_keys import timer_key
 from gridhub.streams.transport import StateError
 from gridhub.streams.transport.errors import StoreInUseError
 
@@ -247,3 +250,50 @@ def test_what_cannot_be_read_is_a_state_error(tmp_path):
     store.close()
     with pytest.raises(StateError, match="cannot be read"):
         store.get_many([b"a"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["put", "drop"]), st.integers(0, 30), st.sampled_from("xy")),
+            st.tuples(st.just("due"), st.integers(0, 30), st.integers(0, 5)),
+            st.tuples(st.just("reset"), st.just(0), st.just(0)),
+        ),
+        max_size=40,
+    )
+)
+def test_timers_lie_in_the_order_of_time(tmp_path_factory, steps):
+    """Whatever was written, deleted and asked before: the store tells the same timers as a dict does."""
+    store, model = RocksStore(tmp_path_factory.mktemp("timers"), Budget(8)), MemoryState()
+    store.reset(CHANGELOG)
+    for number, (kind, at, more) in enumerate(steps):
+        if kind == "due":
+            assert store.due(at, more) == model.due(at, more)
+        elif kind == "reset":
+            store.reset(CHANGELOG)
+            model = MemoryState()
+        else:
+            changes = {timer_key(at, "a", more): b"{}" if kind == "put" else None, b"d@|a|x": b"1", b"e|1": b"2"}
+            store.apply(changes, number)
+            model.apply(changes)
+    assert store.due(99, 99) == model.due(99, 99)
+    store.close()
+
+
+def test_a_store_without_due_timers_is_not_asked(store):
+    """After one question the place of the first timer is known: the next ones cost nothing until it is due."""
+    store.apply({timer_key(50, "a", "x"): b"{}"}, 1)
+    assert store.due(49, 9) == []
+    store.scan = None
+    assert store.due(49, 9) == []
+    del store.scan
+    assert store.due(50, 9) == [(timer_key(50, "a", "x"), b"{}")]
+
+
+def test_timers_are_there_after_reopening(store):
+    """They are state like any other."""
+    store.apply({timer_key(50, "a", "x"): b"{}"}, 1)
+    again = reopened(store)
+    again._timers = FirstTimer()
+    assert again.due(50, 9) == [(timer_key(50, "a", "x"), b"{}")]
