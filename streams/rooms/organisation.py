@@ -5,10 +5,11 @@ What there is follows from the catalogue; config/organisation adds to it, where 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from gridhub.streams.organisation.charter import Charter, Council
+from gridhub.streams.organisation.duty import Duty, on_duty, staffed
 from gridhub.streams.organisation.roles import (
     CENTRE,
     CITY_DIGITS,
@@ -27,9 +28,10 @@ from gridhub.streams.organisation.roles import (
     parse,
 )
 from gridhub.streams.organisation.units import Unit, kind_of
+from gridhub.streams.organisation.walking import Near, Responders
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gridhub.streams.organisation.calendar import Calendar
     from gridhub.streams.rooms.outbound import Places
@@ -84,6 +86,51 @@ class Organisation:
     def clock_of(self, unit_id: str) -> str:
         """The clock of the calendar that this unit's own work time is counted by."""
         return self.unit(unit_id).clock
+
+    def staff(self, unit_id: str, at_ms: int) -> Sequence[str]:
+        """The numbers of the people that the catalogue has for a unit: a grid's members."""
+        unit = parse(unit_id)
+        return self.places.staff(unit.place, at_ms) if unit.role == "grid_member" else ()
+
+    def on_duty(self, unit_id: str, at_ms: int) -> Duty:
+        """Who answers for this unit at a moment: itself, else the nearest unit above it that is staffed then."""
+        return on_duty(self, unit_id, at_ms)
+
+    def capable(self, what: str, lon: float, lat: float, at_ms: int, minutes: float = 15) -> list[Near]:
+        """The units that can do something, are there at a moment and can walk to a point in time, nearest first.
+
+        `what` is a capability, or a category: any of the capabilities that it needs will do; none is needed where the
+        city names none. Distances are straight lines times the detour factor of organisation.yaml.
+        """
+        wanted = {what} if what in self.charter.capabilities else self.charter.needed.get(what, frozenset())
+        near = self.responders.near(wanted, lon, lat, minutes)
+        return [one for one in near if staffed(self, one.unit, at_ms) is not None]
+
+    @cached_property
+    def responders(self) -> Responders:
+        """Every unit with a capability and a place: those of units.csv, and of each role that is everywhere."""
+        return Responders(self.known_units(), self.charter.walking)
+
+    def known_units(self) -> Iterator[Unit]:
+        """The units of units.csv, and those of the roles that there are everywhere, by the catalogue."""
+        listed = self.charter.units
+        yield from map(self.unit, listed)
+        everywhere = [name for name, ways in self.charter.roles.items() if ways.everywhere]
+        for code in self._codes_below(self.places.root):
+            for role in everywhere:
+                found = Recipient(role, code)
+                if len(code) == ROLES[role].digits and found.id not in listed and self._stands(role, code):
+                    yield self._unit_of(found)
+
+    def _stands(self, role: str, code: str) -> bool:
+        """Whether a place has this role: some are only of the town, others only of the country."""
+        village = self.is_village(code[:COMMUNITY_DIGITS])
+        return not village if role in COUNTRY else village or role not in COUNTRY.values()
+
+    def _codes_below(self, code: str) -> Iterator[str]:
+        for below in self._below(code):
+            yield below
+            yield from self._codes_below(below)
 
     def council(self, unit_id: str, category: str) -> Council:
         """Who sits on a deliberation council on such a matter: the three fixed parties and the X (3+X)."""

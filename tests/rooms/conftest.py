@@ -28,11 +28,14 @@ Row = dict[str, Any]
 
 class Spot(NamedTuple):
     name: str
+    lon: float | None = None
+    lat: float | None = None
 
 
 class SmallCity:
     """Places by code; what has no name here is not in the catalogue."""
 
+    root: ClassVar = "420200"
     names: ClassVar[dict[str, str]] = {
         "420200": "黄石市",
         "420202": "黄石港区",
@@ -53,6 +56,9 @@ class SmallCity:
     def children(self, code: str) -> tuple[str, ...]:
         stem, digits = (code[:4], 6) if code == "420200" else (code, len(code) + 3)
         return tuple(name for name in self.names if name.startswith(stem) and len(name) == digits and name != code)
+
+    def staff(self, grid: str, at_ms: int | None = None) -> tuple[str, ...]:
+        return ()
 
 
 CATEGORIES = Categories.load()
