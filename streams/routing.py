@@ -56,6 +56,8 @@ class Routing:
         self._categories = categories
         self._finish_min = file.finish_min
         self._deliveries = {node.path: node.delivery for node in root.walk()}
+        # whether any task waits for others or for a time of day: most files have none
+        self.delays = any(one != Delivery(one.group_by, 0, one.interval_ms) for one in self._deliveries.values())
         asked = {name for node in root.walk() for name in (*node.takes, *(one.label for one in node.asks))}
         self._by_time = bool(asked & set(OF_TIME))
         self._by_place = bool(asked & set(OF_PLACE))
