@@ -1,10 +1,9 @@
-"""`gridhub explain` and `gridhub journal verify`: what the hub did and why, from its own topics."""
+"""`gridhub explain`: what the hub did and why, from its own topics."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
 from typing import Any
 
 import click
@@ -15,10 +14,9 @@ from gridhub.schemas.codec import UnknownSchema
 from gridhub.schemas.registry import RegistryLater, connect, load_codec
 from gridhub.streams import city as city_data
 from gridhub.streams import topics
-from gridhub.streams.journal import breaks
 from gridhub.streams.messages import Origin
 from gridhub.streams.settings import load
-from gridhub.streams.story import Reader, Step, Ways, story
+from gridhub.streams.story import Reader, Ways, story
 from gridhub.streams.telling import tell_step
 from gridhub.streams.ways import ways_of
 from gridhub.streams.words import LANGUAGES
@@ -74,32 +72,3 @@ def explain(event_id: str, source: str | None, lang: str | None) -> None:
     if not steps:
         click.echo(f"The hub's topics hold no event {event_id!r}.", err=True)
         sys.exit(1)
-
-
-@click.group()
-def journal() -> None:
-    """The journal of decisions.
-
-    Example: gridhub journal verify
-    """
-
-
-@journal.command()
-def verify() -> None:
-    """Check the hash chains of the journal; one line per chain; exit 1 when a record was changed or is missing.
-
-    Example: gridhub journal verify
-    """
-    chains: dict[str, list[Step]] = defaultdict(list)
-    reader, _ = _reader()
-    try:
-        for _, record in reader.records(topics.JOURNAL.name):
-            chains[record["chain"]].append(record)
-    finally:
-        reader.close()
-    wrong = 0
-    for name, records in sorted(chains.items()):
-        found = breaks(records)
-        wrong += len(found)
-        click.echo(json.dumps({"chain": name, "records": len(records), "breaks": found}, ensure_ascii=False))
-    sys.exit(1 if wrong else 0)

@@ -47,20 +47,3 @@ class Chain:
     def head(self) -> dict[bytes, bytes | None]:
         """The state change that remembers the chain's end."""
         return {HEAD_KEY: orjson.dumps([self.seq, self.prev])}
-
-
-def breaks(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What is wrong with these Decisions (of one chain, in order), a sentence for each; empty when all links hold."""
-    found: list[str] = []
-    seq: int | None = None
-    prev: str | None = None
-    for record in records:
-        here = f"{record['chain']} no. {record['seq']}"
-        if record["hash"] != digest(record):
-            found.append(f"{here}: the record does not have the hash it names.")
-        if seq is not None and record["seq"] != seq + 1:
-            found.append(f"{here}: follows no. {seq}.")
-        elif prev is not None and record["prev"] != prev:
-            found.append(f"{here}: does not follow the record before it.")
-        seq, prev = record["seq"], record["hash"]
-    return found
