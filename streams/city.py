@@ -1,9 +1,9 @@
-"""The city's data, loaded and checked once: departments, categories, admissions, grids, matching, routing."""
+"""The city's data, loaded and checked once: departments, categories, admissions, grids, matching, routing, organisation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from gridhub.connectors.sources.departments import DepartmentError, Departments,
 from gridhub.streams.admissions import AdmissionError, Admissions
 from gridhub.streams.categories import Categories, CategoryError
 from gridhub.streams.matching import Matching, MatchingError
+from gridhub.streams.organisation.charter import Charter
+from gridhub.streams.organisation.load import Around, load_charter
 from gridhub.streams.place.catalogue import Catalogue
 from gridhub.streams.rooms.admit import InboundFacts, Limits
 from gridhub.streams.rooms.outbound import OutboundFacts
@@ -38,6 +40,10 @@ class City:
     routing: Routing
     catalogue: Catalogue
     further: tuple[Path, ...] = ()  # folders of departments outside the package
+    charter: Charter = field(default_factory=Charter)  # config/organisation
+
+    def __post_init__(self) -> None:
+        self.routing.workday = self.charter.calendar.is_workday  # routes by calendar follow the city's workdays.csv
 
     @property
     def rules(self) -> dict[str, str]:
@@ -48,6 +54,7 @@ class City:
             "matching": self.matching.digest,
             "routing": self.routing.version,
             "grids": self.catalogue.version,
+            "organisation": self.charter.version,
         }
 
     @property
@@ -68,14 +75,21 @@ def load(folder: Path | None = None) -> City:
         root = place("departments")
         further = tuple(Path(str(found)) for found in department_folders(root)) if root else ()
         departments = Departments.load(further=further, categories=categories)
+        routing = Routing.load(place("routing.yaml"), categories)
+        catalogue = Catalogue.load(place("grids"))
+        strict = folder is None or place("organisation") is not None
+        around = Around(categories, catalogue, routing.departments, strict)
+        # other grids than the bundled ones have none of the bundled units
+        tables = place("organisation") is not None or place("grids") is None
         return City(
             departments,
             categories,
             Admissions.load(place("admissions.yaml"), departments.by_code, categories),
             Matching.load(place("matching.yaml"), categories),
-            Routing.load(place("routing.yaml"), categories),
-            Catalogue.load(place("grids")),
+            routing,
+            catalogue,
             further,
+            load_charter(place("organisation"), around, tables=tables),
         )
     except _WRONG as error:
         raise CityError(f"The city's data cannot be used: {error}") from error
@@ -97,4 +111,5 @@ def outbound_facts(city: City, settings: Settings) -> OutboundFacts:
         retention_ms=int(settings.duplicate_retention_h * HOUR_MS),
         accept_limit_ms=int(settings.accept_limit_min * 60_000),
         rules=city.rules,
+        charter=city.charter,
     )

@@ -134,8 +134,10 @@ class Calendar:
         return clock == NATURAL or self.elapsed_ms(at_ms, at_ms + 1, clock) == 1
 
     def is_workday(self, at_ms: int) -> bool:
-        """Whether offices work on the day of this moment, in China."""
-        return self.workdays.table[(at_ms + CHINA_MS) // DAY_MS - _FIRST_DAY]
+        """Whether offices work on the day of this moment, in China; by the weekday alone beyond the calendar."""
+        day = (at_ms + CHINA_MS) // DAY_MS
+        inside = 0 <= day - _FIRST_DAY < _DAYS
+        return self.workdays.table[day - _FIRST_DAY] if inside else (day + 3) % 7 < 5  # 1970 began on a Thursday
 
     def _clock(self, name: str) -> _Clock:
         if name not in self._made:

@@ -34,6 +34,9 @@ class Around(NamedTuple):
     categories: Categories
     places: Places
     departments: Mapping[str, str]
+    strict: bool = (
+        True  # False for the bundled file beside a city's own categories and routes: it may name what is not there
+    )
 
 
 def load_charter(folder: Folder | None, around: Around, *, tables: bool = True) -> Charter:
@@ -85,6 +88,10 @@ class _Said:
 
     def _wrong(self, path: tuple[str | int, ...], sentence: str) -> None:
         self._problems.add(FILE, self._lines.of(path), sentence)
+
+    def _unknown(self, path: tuple[str | int, ...], sentence: str) -> None:
+        if self._around.strict:
+            self._wrong(path, sentence)
 
     def hours(self) -> dict[str, Hours]:
         """The clocks' hours; a wrong clock is a problem and left out."""
@@ -139,10 +146,10 @@ class _Said:
             members.setdefault(known[name].matter_group, []).append(name)
         for place, name in enumerate(names):
             if name not in known:
-                self._wrong((*path, "categories", place), f"there is no category {name} in categories.csv")
+                self._unknown((*path, "categories", place), f"there is no category {name} in categories.csv")
         for place, name in enumerate(groups):
             if name not in members:
-                self._wrong((*path, "matter_groups", place), f"there is no matter group {name} in categories.csv")
+                self._unknown((*path, "matter_groups", place), f"there is no matter group {name} in categories.csv")
         return frozenset([*names, *(name for group in groups for name in members.get(group, ()))])
 
     def ways(self, part: str, given: Mapping[str, WaysFile]) -> dict[str, Ways]:
@@ -151,7 +158,9 @@ class _Said:
         known = departments if part == "departments" else set(ROLES) - {DEPARTMENT_UNIT}
         for name, ways in given.items():
             if name not in known:
-                self._wrong((part, name), f"there is no such one among the {part}: {name}; write one of {_all(known)}")
+                self._unknown(
+                    (part, name), f"there is no such one among the {part}: {name}; write one of {_all(known)}"
+                )
             self._check_ways((part, name), ways)
         return {
             name: Ways(
