@@ -157,13 +157,13 @@ def _after(verdict: _Verdict, before: Row | None, recall: Recall) -> Row:
         return after if verdict.parent is None else after | _attached(verdict.parent)
     assert before is not None  # what an event joins is in the state
     after = joined(before, event, possible=verdict.outcome is Outcome.POSSIBLE)
-    if after["inhibited"] and not parents.stays_held(after, event, recall):
+    if after["inhibited"] and not after.get("held_by") and not parents.stays_held(after, event, recall):
         return after | {"inhibited": False}
     return after
 
 
 def _attached(found: Found) -> Row:
-    return {"parent_id": found.parent.parent_id, "inhibited": found.inhibited}
+    return {"parent_id": found.parent.parent_id, "parent_rule": found.parent.rule, "inhibited": found.inhibited}
 
 
 def _spoken(verdict: _Verdict, after: Row, desk: _Desk) -> Row:
