@@ -30,6 +30,8 @@ class Reason(StrEnum):
     UNKNOWN_EVENT = "unknown_event"  # a command about an event that does not wait there, or is no longer kept
     WRONG_TRANSITION = "wrong_transition"  # the stage table does not allow this step
     SAME_ACTOR = "same_actor"  # the handler tried to check or close the own work
+    WRONG_ACTOR = "wrong_actor"  # somebody asked for more time who does not handle the task
+    NOT_LISTED = "not_listed"  # a suspension without a listed reason and an end within its days
     BROKEN = "broken"  # our bug: the rooms raised on this one event
 
 

@@ -33,6 +33,8 @@ ROOM_REASONS: dict[str, tuple[Reason, ...]] = {
         Reason.UNKNOWN_EVENT,
         Reason.WRONG_TRANSITION,
         Reason.SAME_ACTOR,
+        Reason.WRONG_ACTOR,
+        Reason.NOT_LISTED,
         Reason.BROKEN,
     ),
 }
@@ -40,7 +42,7 @@ ROOM_REASONS: dict[str, tuple[Reason, ...]] = {
 
 TASK_STAGES = (
     "dispatched", "accepted", "handling", "reported", "checked", "closed",
-    "returned", "extended", "reworked", "suspended", "cancelled",
+    "returned", "extended", "reworked", "suspended", "cancelled", "arbitrating", "reopened",
 )  # fmt: skip
 METHODS = ("code", "key", "coordinates", "address", "area")
 ACTIONS = ("handle", "assist", "inform")

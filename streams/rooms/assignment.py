@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gridhub.streams.rooms import clocks
+from gridhub.streams.rooms.stages import WAITING
 from gridhub.streams.routing_file import ACTIONS
 
 if TYPE_CHECKING:
@@ -27,6 +29,13 @@ NEW_TASK: dict[str, Any] = {
 }  # fmt: skip
 """Fields of Task.avsc that came later, and what only the state knows: `workers` (who had a hand in it, one spelling per
 person), `span_ms` (the first time to finish), `remind_at` and `breach_at` (the next reminder and breach, ms)."""
+
+_EARLIER = {name: value for name, value in NEW_TASK.items() if name not in {"remind_at", "breach_at"}}
+
+
+def whole(task: Row) -> Row:
+    """The task with every field of today, whichever version wrote it; its clock begins with its next version."""
+    return task if "breach_at" in task else {**_EARLIER, **task}
 
 
 class Assignment(NamedTuple):
@@ -81,7 +90,7 @@ def _assignment(  # noqa: PLR0913  # all that one line of the answer says
     facts: OutboundFacts,
 ) -> Assignment:  # fmt: skip
     name = facts.organisation.name_of(recipient)
-    times = _times(rule, severity, facts)
+    times = _times(rule, category, severity, facts)
     return Assignment(rule.action, recipient, rule, path, category, left_out, recipient.id, name, *times)
 
 
@@ -96,10 +105,11 @@ def task_id(incident_id: str, action: str, recipient: Recipient) -> str:
     return f"{incident_id}-{action}-{recipient.role}-{recipient.key}"
 
 
-def new_task(item: Assignment, incident: Row, now_ms: int) -> Row:
-    """The first version of a task: Task.avsc, and what only the state knows of it (see NEW_TASK)."""
+def new_task(item: Assignment, incident: Row, now_ms: int, facts: OutboundFacts) -> Row:
+    """The first version of a task: Task.avsc, and what only the state knows of it (see NEW_TASK). Its clock runs."""
     title, text = incident["told"][item.category]
-    return {
+    accept_by, finish_by = _limits(item, incident["severity"], now_ms, facts)
+    task = {
         "task_id": task_id(incident["incident_id"], item.action, item.recipient),
         "incident_id": incident["incident_id"],
         "version": 1,
@@ -120,8 +130,8 @@ def new_task(item: Assignment, incident: Row, now_ms: int) -> Row:
         "stage": "dispatched",
         "stage_since": now_ms,
         "created_at": now_ms,
-        "accept_by": None if item.accept_ms is None else now_ms + item.accept_ms,
-        "finish_by": None if item.finish_ms is None else now_ms + item.finish_ms,
+        "accept_by": accept_by,
+        "finish_by": finish_by,
         "overdue": False,
         "returns": 0,
         "handler": None,
@@ -132,6 +142,19 @@ def new_task(item: Assignment, incident: Row, now_ms: int) -> Row:
         **NEW_TASK,
         "span_ms": item.finish_ms,
     }
+    return clocks.started(task, now_ms, facts)
+
+
+def _limits(item: Assignment, severity: int, now_ms: int, facts: OutboundFacts) -> tuple[int | None, int | None]:
+    """Until when to accept and to report, each in its own time."""
+    spans = ((clocks.ACCEPT, item.accept_ms), (clocks.FINISH, item.finish_ms))
+    accept_by, finish_by = (
+        None
+        if span is None
+        else clocks.deadline(now_ms, span, facts.clocks.times(kind, item.category, severity).time, facts)
+        for kind, span in spans
+    )
+    return accept_by, finish_by
 
 
 def due_tasks(  # noqa: PLR0913  # the incident, who has been asked, and all that the rules need
@@ -145,16 +168,16 @@ def due_tasks(  # noqa: PLR0913  # the incident, who has been asked, and all tha
     for task in tasks:
         asked[task["recipient"]] = min(_WEIGHT[task["action"]], asked.get(task["recipient"], len(ACTIONS)))
     wanted = [
-        new_task(item, incident, now_ms)
+        new_task(item, incident, now_ms, facts)
         for item in assignments(incident, facts, now_ms)
         if not asked or asked.get(item.recipient_id, len(ACTIONS)) > _WEIGHT[item.action]
     ]
     if again:
-        return [{**task, "task_id": _free(task["task_id"], known)} for task in wanted]
+        return [{**task, "task_id": free_id(task["task_id"], known)} for task in wanted]
     return [task for task in wanted if task["task_id"] not in known]
 
 
-def _free(name: str, known: list[str]) -> str:
+def free_id(name: str, known: list[str]) -> str:
     """The id itself, or where it is taken the next one derived from it."""
     if name not in known:
         return name
@@ -165,11 +188,14 @@ def _text(text: str, left_out: int) -> str:
     return f"{text}（涉及范围大，另有{left_out}个接收单位未逐一派发，请向下传达）" if left_out else text
 
 
-def _times(rule: RecipientRule, severity: int, facts: OutboundFacts) -> tuple[int | None, int | None]:
+def _times(rule: RecipientRule, category: str, severity: int, facts: OutboundFacts) -> tuple[int | None, int | None]:
+    """Time to accept and to report: the category's own clock, else the rule's, else everybody's."""
     if rule.action == "inform":
         return None, None
-    accept_ms = facts.accept_limit_ms if rule.accept_min is None else rule.accept_min * MINUTE_MS
-    return accept_ms, facts.routing.finish_ms(rule, severity)
+    accept_ms, finish_ms = (facts.clocks.times(kind, category, severity).limit_ms for kind in ("accept", "finish"))
+    if accept_ms is None:
+        accept_ms = facts.accept_limit_ms if rule.accept_min is None else rule.accept_min * MINUTE_MS
+    return accept_ms, facts.routing.finish_ms(rule, severity) if finish_ms is None else finish_ms
 
 
 def raised_task(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> Row:
@@ -184,9 +210,11 @@ def raised_task(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> 
     item = _item_for(task, incident, facts, now_ms)
     if item is None or item.finish_ms is None or task["action"] == "inform":
         return after
-    if task["stage"] == "dispatched" and item.accept_ms is not None:
-        after["accept_by"] = _sooner(task["accept_by"], now_ms + item.accept_ms)
-    return after | {"finish_by": _sooner(task["finish_by"], now_ms + item.finish_ms)}
+    accept_by, finish_by = _limits(item, incident["severity"], now_ms, facts)
+    if task["stage"] in WAITING:
+        after["accept_by"] = _sooner(task["accept_by"], accept_by)
+    after["finish_by"] = _sooner(task["finish_by"], finish_by)
+    return clocks.kept(task, after, now_ms, facts)
 
 
 def _item_for(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> Assignment | None:

@@ -45,6 +45,10 @@ class Ledger:
         """The value, or None when there is none; KeyError when it was not fetched before."""
         return self._values[key]
 
+    def held(self, key: bytes) -> Any:
+        """The value if the batch has it; None when there is none, or nobody fetched it."""
+        return self._values.get(key)
+
     def put(self, key: bytes, value: object) -> None:
         """Replace a value; None deletes it."""
         self._values[key] = value

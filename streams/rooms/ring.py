@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from gridhub.streams import timer_keys
-from gridhub.streams.rooms import notices, parents, progress, timers
+from gridhub.streams.rooms import clocks, escalation, grouping, holding, notices, parents, progress, timers
 from gridhub.streams.rooms.desk import Desk
 from gridhub.streams.rooms.ledger import Ledger
 from gridhub.streams.rooms.outbound import OutboundFacts, Row, Tracked
@@ -21,6 +21,11 @@ Handler = Callable[[Timer, Desk], None]
 
 HANDLERS: dict[str, Handler] = {
     parents.TIMER: notices.over,
+    grouping.TIMER: grouping.flush,
+    holding.TIMER: holding.over,
+    clocks.REMIND: escalation.remind,
+    **dict.fromkeys((clocks.ACCEPT, clocks.FINISH, clocks.CHECK, clocks.ARBITRATE), escalation.raise_up),
+    clocks.PAUSE: escalation.end_of_pause,
 }
 """What each kind of timer does. A kind that is not here breaks: see `give_up`."""
 

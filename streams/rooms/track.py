@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gridhub.streams.records import REFUSAL, Reason, table
-from gridhub.streams.rooms import commands, notices, progress
+from gridhub.streams.rooms import commands, handover, notices, progress
 from gridhub.streams.rooms.candidates import forget
 from gridhub.streams.rooms.desk import Desk, Refused
 from gridhub.streams.rooms.ledger import Ledger, candidates_key, incident_key, status_key, task_key
 from gridhub.streams.rooms.outbound import OutboundFacts, Row, Tracked
-from gridhub.streams.rooms.stages import CLOSED, RETURNED, is_open
+from gridhub.streams.rooms.stages import CLOSED, EXTENDED, RETURNED, is_open
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from gridhub.streams.memory import State
 
+EXTENSION_ASKED = "extension_asked"
 _MS_BYTES = 8
 
 
@@ -91,37 +92,19 @@ def _status(report: Row, desk: Desk) -> tuple[str, str, str]:
     incident = desk.incident(task["incident_id"])
     if incident is None:
         raise Refused(Reason.UNKNOWN_INCIDENT, f"The incident {task['incident_id']} of this task is not known.")
-    problem = progress.objection(task, report)
+    problem = progress.objection(task, report, desk.facts)
     if problem is not None:
         raise Refused(*problem)
-    after = progress.moved(task, report, desk.now_ms)
+    if report["stage"] == EXTENDED:
+        desk.publish_task(progress.asked(task, report))
+        return incident["incident_id"], EXTENSION_ASKED, ""
+    after = progress.moved(task, report, desk.now_ms, desk.facts)
     if after["stage"] == RETURNED and task["action"] == "handle":
-        _hand_up(after, incident, desk)
+        handover.hand_up(after, incident, desk)
     else:
         desk.publish_task(after)
     reason = "overdue" if after["overdue"] and not task["overdue"] else ""
     return incident["incident_id"], after["stage"], _close(after, incident, desk) or reason
-
-
-def _hand_up(returned: Row, incident: Row, desk: Desk) -> None:
-    """A returned task goes to the next level up, as a task of its own (退单); there it counts how often it came back."""
-    upper = progress.upper(returned, desk.facts)
-    if upper is None:
-        raise Refused(Reason.WRONG_TRANSITION, "There is nobody above the city's grid centre to return this task to.")
-    desk.publish_task(returned)
-    others = [task for name in incident["task_ids"] if (task := desk.task(name)) is not None]
-    same = [
-        task
-        for task in others
-        if task["recipient"] == upper.id and task["action"] == "handle" and is_open(task["stage"])
-    ]
-    if same:
-        desk.publish_task(progress.noted(same[0], returned))
-        return
-    new = progress.handed_up(returned, upper, incident["task_ids"], desk.facts, desk.now_ms)
-    desk.publish_task(new)
-    ids = [*incident["task_ids"], new["task_id"]]
-    desk.publish_incident(progress.changed(incident, returned["changed_by"], task_ids=ids))
 
 
 def _close(task: Row, incident: Row, desk: Desk) -> str:

@@ -275,5 +275,5 @@ def test_the_changes_of_dispatch_are_the_whole_change(world, tools):
     """Applying what dispatch gives back is enough: it holds what deduplicate decided too."""
     world.take(tools.event("e1"))
     kinds = {key[:2] for key in world.state}
-    assert kinds == {b"s|", b"e|", b"m|", b"i|", b"t|"}
+    assert kinds == {b"s|", b"e|", b"m|", b"i|", b"t|", b"d|", b"d@"}
     assert isinstance(world.state, MemoryState)
