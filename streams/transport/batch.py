@@ -58,6 +58,12 @@ class Effects:
     outputs: list[Any] = field(default_factory=list)
     changes: dict[bytes, bytes | None] = field(default_factory=dict)
     committed: Callable[[], None] | None = None  # called once, after the transaction is committed
+    again: bool = False  # there is more to do than what came: let the lane tick at once
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.outputs or self.changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import contextlib
 import time
 from collections.abc import Iterable
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from faust.types import TP
@@ -22,11 +21,13 @@ from gridhub.streams.transport.batch import Batch, Effects, State, Work
 from gridhub.streams.transport.changelog import Progress
 from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER, StateError
 from gridhub.streams.transport.memo import Memo
+from gridhub.streams.transport.offsets import goes_back, tell_lost
 from gridhub.streams.transport.patience import backoff_s, patiently
 from gridhub.streams.transport.plan import LaneGroup, Plan
 from gridhub.streams.transport.producer import LaneProducer
 from gridhub.streams.transport.queue import BatchQueue
 from gridhub.streams.transport.restore import restore
+from gridhub.streams.transport.ticker import Ticker
 
 CANCEL_AGAIN_S = 2.0
 
@@ -49,6 +50,7 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
         self._ready, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
+        self._ticker = Ticker(group.tick_s, group.tick, self._ready.set)
         self.log = plan.log.bind(lane=group.name, partition=partition)
 
     # -- ownership ------------------------------------------------------------------------------------------------
@@ -64,6 +66,7 @@ class Lane:
     async def stop(self, patience_s: float, *, keep_store: bool = False) -> None:
         """Let the running transaction end (or give it up after `patience_s`), then let the lane go."""
         self.open = False
+        self._ticker.stop()
         self.queue.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), patience_s)
@@ -101,7 +104,7 @@ class Lane:
         started = time.monotonic()
         if self._store is None:
             assert self.plan.open_store is not None
-            self._store = self.plan.open_store(self._store_path)
+            self._store = self.plan.open_store(self.plan.options.state_dir / f"{self.group.name}-{self.partition}")
         try:
             keys = await restore(self._store, changelog, self.plan.options, self._tell, self.plan.space)
         finally:
@@ -118,10 +121,6 @@ class Lane:
     def changelog(self) -> TP | None:
         """The changelog partition of the lane's state, or None."""
         return TP(self.group.changelog, self.partition) if self.group.changelog else None
-
-    @property
-    def _store_path(self) -> Path:
-        return self.plan.options.state_dir / f"{self.group.name}-{self.partition}"
 
     @property
     def state(self) -> State:
@@ -156,13 +155,10 @@ class Lane:
         self.epoch += 1
         self.queue.restart()
         self._astray = False
-        for tp, known in self.next_offset.items():
-            if offsets.get(tp, known) < known:
-                lost = {"topic": tp.topic, "was": known, "now": offsets[tp]}
-                self.log.error("committed offset went back: the broker lost it", **lost)
+        tell_lost(self.next_offset, offsets, self.log)
         self.next_offset = {tp: offsets[tp] for tp in self.tps}
-        self.open = True
-        self.progress_at = time.monotonic()
+        self.open, self.progress_at = True, time.monotonic()
+        self._ticker.ring()
         self.consumer.lane_has_room()
 
     def take(self, batch: Batch, work: Work) -> None:
@@ -201,14 +197,21 @@ class Lane:
                 await self.consumer.pace.turn()
                 if not self.queue:
                     break  # we lost our place while we waited
-                batch, work = self._next()
-                self._idle.clear()
-                try:
-                    result = await self._commit(batch, work)
-                finally:
-                    self._idle.set()
-                if result != "committed":
-                    await self._open(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
+                await self._do(*self._next())
+            if self._ticker.due and self.open:
+                self._ticker.wind()
+                self.progress_at = time.monotonic()  # it rested, it did not stand still
+                await self._do(Batch(self, self.epoch, {}), self._ticker.work)
+
+    async def _do(self, batch: Batch, work: Work) -> None:
+        """Work a batch and commit it; after any trouble the lane is open anew."""
+        self._idle.clear()
+        try:
+            result = await self._commit(batch, work)
+        finally:
+            self._idle.set()
+        if result != "committed":
+            await self._open(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
 
     def _next(self) -> tuple[Batch, Work]:
         full, found = not self.hungry, self.queue.next()
@@ -217,12 +220,19 @@ class Lane:
         return found
 
     async def _commit(self, batch: Batch, work: Work) -> str:
-        if self._goes_back(batch):
+        if goes_back(batch, self.next_offset, self.log):
             self.plan.observer.transaction(self.group.name, self.partition, "dropped", 0.0, len(batch))
             return "dropped"
         if self.group.changelog is not None:
             self.plan.space.check()
         effects = await patiently(work, batch, self.state, self.log)
+        if not batch.parts:  # a tick
+            if effects.empty:
+                return "committed"
+            await self.consumer.pace.turn()
+        return await self._end(batch, effects)
+
+    async def _end(self, batch: Batch, effects: Effects) -> str:
         started = time.monotonic()
         result = "retried"
         try:
@@ -238,20 +248,11 @@ class Lane:
         self.plan.observer.transaction(self.group.name, self.partition, result, time.monotonic() - started, len(batch))
         if result == "committed":
             self.progress_at = time.monotonic()
+            if effects.again and self.open:
+                self._ticker.ring()
             if effects.committed is not None:
                 effects.committed()
         return result
-
-    def _goes_back(self, batch: Batch) -> bool:
-        """Whether the batch holds what is committed already: somebody moved the consumer behind our back.
-
-        A rewind that was given up may still reach the consumer's thread, and aiokafka begins anew when a position
-        lies outside of the log.
-        """
-        behind = {tp: offset for tp, offset in batch.starts.items() if offset < self.next_offset[tp]}
-        for tp, offset in behind.items():
-            self.log.warning("read what is committed", topic=tp.topic, offset=offset, committed=self.next_offset[tp])
-        return bool(behind)
 
     async def _transact(self, batch: Batch, effects: Effects) -> None:
         assert self._producer is not None
@@ -271,6 +272,7 @@ class Lane:
     async def _open(self, wait_s: float) -> None:
         """Open the lane, as long as it takes; a fenced one waits first: its new owner may be the rightful one."""
         self.open = False
+        self._ticker.stop()
         self.queue.clear()
         await self._release()
         await asyncio.sleep(wait_s)

@@ -30,7 +30,7 @@ class Memo:
         found = (self._values.get(key.decode()) for key in keys)
         return [None if value is None else value.encode() for value in found]
 
-    def due(self, until_ms: int, limit: int) -> list[tuple[bytes, bytes]]:  # noqa: ARG002  # as State has it
+    def due(self, until_ms: int, limit: int) -> list[tuple[bytes, bytes]]:
         """None: only a state with a changelog holds timers."""
         return []
 

@@ -6,9 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gridhub.streams.transport.space import Space
+
+if TYPE_CHECKING:
+    from gridhub.streams.transport.batch import Work
 
 
 class Observer(Protocol):
@@ -45,11 +48,19 @@ class LaneGroup:
     """Topics with equal partition counts whose partition n is worked by one lane, in one transaction.
 
     `changelog` names the compacted topic of its state; None means that it keeps a memo beside its offsets and no more.
+    With `tick_s` an open lane does the work `tick` so often on an empty batch, never while it does another; without
+    effects there is no transaction.
     """
 
     name: str
     topics: tuple[str, ...]
     changelog: str | None = None
+    tick_s: float = 0.0
+    tick: Work | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.tick is not None) == (self.tick_s > 0), "ticks need both `tick_s` and `tick`"
+        assert self.tick is None or self.changelog is not None, "ticks without state would forget what they did"
 
 
 @dataclass(frozen=True, slots=True)

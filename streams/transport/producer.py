@@ -101,7 +101,8 @@ class LaneProducer:
         if changelog is not None and changes:
             logged = await self._send(changelog, Column(list(changes), list(changes.values())))
         await asyncio.gather(*(future for future, _ in sent + logged))
-        await self._kafka.send_offsets_to_transaction(marks, self.group_id)
+        if marks:  # a tick read nothing
+            await self._kafka.send_offsets_to_transaction(marks, self.group_id)
         await self._kafka.commit_transaction()
         return max((future.result().offset + count - 1 for future, count in logged), default=None)
 

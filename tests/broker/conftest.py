@@ -167,14 +167,14 @@ class Desk:
     changelog: str
     lanes: list[Lane] = field(default_factory=list)
 
-    def lane(self, work, **options) -> tuple[Lane, Feed, Seen]:
-        """A started lane with its feed and observer."""
+    def lane(self, work, tick=None, **options) -> tuple[Lane, Feed, Seen]:
+        """A started lane with its feed and observer; with `tick`, the work of ticks, it ticks all the time."""
         feed = Feed(self.cluster.bootstrap, self.group, self.records, work)
         folder = self.folder / f"worker-{len(self.lanes)}"
         folder.mkdir()
         settings = {"heartbeat_s": 0.1, "transaction_timeout_s": 10.0, "batch_events": 3} | options
         limits = Options((self.cluster.bootstrap,), folder, {self.out: 1}, **settings)
-        group, seen = LaneGroup("count", (self.topic,), self.changelog), Seen()
+        group, seen = LaneGroup("count", (self.topic,), self.changelog, 0.01 if tick else 0.0, tick), Seen()
         lane = Lane(feed, group, 0, Plan((group,), limits, seen, structlog.get_logger(), RocksStore))
         self.lanes.append(lane)
         lane.start({TP(self.topic, 0)})
