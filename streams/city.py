@@ -18,6 +18,7 @@ from gridhub.streams.rooms.admit import InboundFacts, Limits
 from gridhub.streams.rooms.outbound import OutboundFacts
 from gridhub.streams.routing import Routing, RoutingError
 from gridhub.streams.settings import Settings
+from gridhub.streams.silences import NO_SILENCES, Silences
 
 CITY_CODE = "420200"
 """Huangshi, GB/T 2260."""
@@ -41,6 +42,7 @@ class City:
     catalogue: Catalogue
     further: tuple[Path, ...] = ()  # folders of departments outside the package
     charter: Charter = field(default_factory=Charter)  # config/organisation
+    silences: Silences = NO_SILENCES  # of operators, from hub.config
 
     def __post_init__(self) -> None:
         self.routing.workday = self.charter.calendar.is_workday  # routes by calendar follow the city's workdays.csv
@@ -112,4 +114,5 @@ def outbound_facts(city: City, settings: Settings) -> OutboundFacts:
         accept_limit_ms=int(settings.accept_limit_min * 60_000),
         rules=city.rules,
         charter=city.charter,
+        silences=city.silences,
     )

@@ -1,4 +1,4 @@
-"""hub.admissions and hub.config: approvals one by one, rule files whole, on top of the city's own."""
+"""hub.admissions and hub.config: approvals one by one, rule files whole, silences, on top of the city's own."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from gridhub.streams.city import City
 from gridhub.streams.matching import Matching
 from gridhub.streams.routing import Routing
 from gridhub.streams.shelf import Told, first_line, item_text
+from gridhub.streams.standing_files import Growth, opened
+from gridhub.streams.standing_silences import is_of_silences, silences_of
 
 
 @dataclass
@@ -70,9 +72,10 @@ class AdmissionShelf:
 
 @dataclass
 class RuleShelf:
-    """hub.config: rule files under keys `<file name>/<anything>`, each judged on top of those before it.
+    """hub.config: rule files under keys `<file name>/<anything>`, each judged on top of those before it; silences.
 
     Every key of its own is kept by the topic: after a restart the same files are in force, also when the newest is wrong.
+    A file comes bare, or with its author and comment (`standing_files.py`); then its version must have grown.
     """
 
     start: City
@@ -84,7 +87,7 @@ class RuleShelf:
         self.items.pop(key, None)
         if value is not None:
             self.items[key] = value
-        self.news[key] = "in force" if value is not None else "withdrawn"
+        self.news[key] = _IN_FORCE if value is not None else "withdrawn"
 
     def settle(self, city: City, now_ms: int) -> tuple[City, list[Told]]:  # noqa: ARG002  # every shelf's form
         """The city by all right files in their order."""
@@ -92,19 +95,36 @@ class RuleShelf:
             return city, []
         news, self.news = self.news, {}
         wrong: dict[bytes, str] = {}
+        found = self._files(city, news, wrong)
+        of_silences = {key: value for key, value in self.items.items() if is_of_silences(key)}
+        silences, details, refused = silences_of(of_silences, found)
+        wrong |= refused
+        said = {**news, **{key: detail for key, detail in details.items() if news.get(key) == _IN_FORCE}}
+        told = [Told(topics.CONFIG.name, item_text(k), k not in wrong, wrong.get(k, what)) for k, what in said.items()]
+        return replace(found, silences=silences), told
+
+    def _files(self, city: City, news: dict[bytes, str], wrong: dict[bytes, str]) -> City:
+        """The city by all right files in their order; what is wrong with the others, and who published the right ones."""
         files: dict[str, bytes] = {}
+        growth = Growth()
         found = _by_files(city, self.start, files)
-        for key, content in self.items.items():
+        for key, value in self.items.items():
+            if is_of_silences(key):
+                continue
             name = item_text(key).partition("/")[0]
             try:
-                found = _by_files(city, self.start, files | {name: content})
-                files[name] = content
+                content, envelope = opened(key, value)
+                further = _by_files(city, self.start, files | {name: content})
+                growth.take(name, envelope, further)
+                found, files[name] = further, content
+                if envelope is not None and key in news:
+                    news[key] = envelope.told
             except Exception as error:  # noqa: BLE001  # whatever a file breaks, it is the file that is wrong
                 wrong[key] = first_line(error)
-        told = [Told(topics.CONFIG.name, item_text(k), k not in wrong, wrong.get(k, what)) for k, what in news.items()]
-        return found, told
+        return found
 
 
+_IN_FORCE = "in force"
 _RULE_FILES = ("categories.csv", "matching.yaml", "routing.yaml")
 
 
