@@ -19,6 +19,7 @@ COMMANDS = {
     "locate": ("gridhub.streams.place.cli:locate", "Find places on the grid."),
     "convert": ("gridhub.connectors.warnings.cli:group", "Make events of CAP messages and warning texts."),
     "grids": ("gridhub.streams.grids_cli:grids", "Check, compare and put in force the city's grids."),
+    "organisation": ("gridhub.streams.organisation_cli:organisation", "See units, who is on duty, who walks where in time."),
     "incident": ("gridhub.streams.incident_cli:incident", "Confirm, reject, split, merge or cancel incidents."),
     "explain": ("gridhub.streams.explain_cli:explain", "Tell an event's whole story."),
     "journal": ("gridhub.streams.journal_cli:journal", "Check the journal's hash chains."),

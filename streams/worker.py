@@ -25,6 +25,7 @@ from gridhub.streams import logs, topics
 from gridhub.streams.city import City
 from gridhub.streams.metrics import Metrics, serve
 from gridhub.streams.observer import LANE_TOPICS, Observer, Watch
+from gridhub.streams.organisation.notes import notes
 from gridhub.streams.provision import all_topics
 from gridhub.streams.rooms.organisation import ROLES
 from gridhub.streams.settings import Settings
@@ -198,6 +199,8 @@ def run(settings: Settings) -> int:
     log = logs.get("gridhub.worker")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Faust has its own: nothing is under way yet
     city = city_data.load(settings.config_dir)
+    for note in notes(city.charter, now_ms()):
+        log.warning("organisation", note=note)
     codec = _await_world(settings, city, log)
     registry = CollectorRegistry()
     app = make_app(settings, city, codec, registry, Standing(city, int(settings.max_age_days * DAY_MS)))

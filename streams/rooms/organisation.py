@@ -119,10 +119,10 @@ class Organisation:
         for code in self._codes_below(self.places.root):
             for role in everywhere:
                 found = Recipient(role, code)
-                if len(code) == ROLES[role].digits and found.id not in listed and self._stands(role, code):
+                if len(code) == ROLES[role].digits and found.id not in listed and self.stands(role, code):
                     yield self._unit_of(found)
 
-    def _stands(self, role: str, code: str) -> bool:
+    def stands(self, role: str, code: str) -> bool:
         """Whether a place has this role: some are only of the town, others only of the country."""
         village = self.is_village(code[:COMMUNITY_DIGITS])
         return not village if role in COUNTRY else village or role not in COUNTRY.values()
