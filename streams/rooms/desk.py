@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from gridhub.streams.rooms import parents
-from gridhub.streams.rooms.assignment import due_tasks
+from gridhub.streams.rooms import clocks, holding, parents
+from gridhub.streams.rooms.assignment import whole
+from gridhub.streams.rooms.giving import given
+from gridhub.streams.rooms.grouping import kept_for_others
 from gridhub.streams.rooms.ledger import Ledger, event_key, incident_key, seen_key, task_key
 from gridhub.streams.rooms.opening import complete
 from gridhub.streams.rooms.recall import TOLD_COLUMNS, kept_event, told_of
@@ -62,7 +64,7 @@ class Desk:
     def task(self, task_id: str) -> Row | None:
         """A task as it is now; its key must have been fetched."""
         found: Row | None = self.ledger.get(task_key(task_id))
-        return found
+        return None if found is None else whole(found)
 
     def incident(self, incident_id: str) -> Row | None:
         """An incident as it is now; its key must have been fetched."""
@@ -75,8 +77,9 @@ class Desk:
         return [task for name in incident["task_ids"] if (task := self.task(name)) is not None]
 
     def publish_task(self, task: Row) -> None:
-        """One version of a task goes out, and stays in the state."""
-        self.ledger.put(task_key(task["task_id"]), task)
+        """One version of a task goes out, and stays in the state with its timer. A shared one ends with its last incident."""
+        task = kept_for_others(task, self)
+        clocks.keep(self.ledger, task)
         self.tasks.append(task)
 
     def publish_incident(self, incident: Row) -> None:
@@ -91,13 +94,17 @@ class Desk:
             (self.opened if is_open else self.ended).append(incident)
         self.ledger.put(key, incident)
         self.incidents.append(incident)
+        if was_open and not is_open:
+            holding.ended(incident, self)
 
     def give_out(self, incident: Row, open_tasks: list[Row]) -> Row:
         """Publish tasks for whoever has none yet; the incident with their ids, which is the caller's to publish."""
-        new = due_tasks(incident, incident["task_ids"], open_tasks, self.facts, self.now_ms, again=True)
-        for task in new:
+        known = incident["task_ids"]
+        new = given(incident, known, open_tasks, self.facts, self.now_ms, self.ledger, again=True)
+        for task in new.tasks:
             self.publish_task(task)
-        return {**incident, "task_ids": [*incident["task_ids"], *(task["task_id"] for task in new)]}
+        self.told += new.told
+        return {**incident, **new.marks, "task_ids": [*known, *(task["task_id"] for task in new.tasks)]}
 
     def kept(self, told: str) -> Kept | None:
         """The event of this source/event id, or None when the state has it no longer."""

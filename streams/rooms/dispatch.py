@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gridhub.streams.records import Outcome
-from gridhub.streams.rooms.assignment import due_tasks, possible_note, raised_task
+from gridhub.streams.rooms import clocks
+from gridhub.streams.rooms.assignment import possible_note, raised_task, whole
+from gridhub.streams.rooms.giving import given
 from gridhub.streams.rooms.ledger import Ledger, incident_key, task_key
 from gridhub.streams.rooms.outbound import Deduplicated, Dispatched, OutboundFacts, Row
 from gridhub.streams.rooms.stages import is_open
@@ -23,12 +25,14 @@ class _Desk:
     now_ms: int
     ledger: Ledger
     task_ids: dict[str, list[str]] = field(default_factory=dict)  # of the incidents of this batch, with the new ones
+    marks: dict[str, Row] = field(default_factory=dict)  # what incidents of this batch keep of what waits
     final: dict[str, Row] = field(default_factory=dict)
     tasks: list[Row] = field(default_factory=list)
+    told: list[Row] = field(default_factory=list)  # what was kept back, of the event at hand
 
     def publish(self, task: Row) -> str:
-        """One version of a task goes out, and stays in the state."""
-        self.ledger.put(task_key(task["task_id"]), task)
+        """One version of a task goes out, and stays in the state with its timer."""
+        clocks.keep(self.ledger, task)
         self.tasks.append(task)
         return str(task["task_id"])
 
@@ -44,12 +48,14 @@ def dispatch(found: Deduplicated, facts: OutboundFacts, now_ms: int, state: Stat
     _fetch(found.rows, events, desk)
     incidents, decisions = [], []
     for incident, (row, outcome, raised) in zip(found.rows, events, strict=True):
-        changed, route = _one(incident, outcome, desk, raised=raised)
-        name = incident["incident_id"]
-        snapshot = desk.final[name] = {**incident, "task_ids": desk.task_ids.get(name, incident["task_ids"])}
+        name, desk.told = incident["incident_id"], []
+        changed, route = _one({**incident, **desk.marks.get(name, {})}, outcome, desk, raised=raised)
+        known = {"task_ids": desk.task_ids.get(name, incident["task_ids"])}
+        snapshot = desk.final[name] = {**incident, **desk.marks.get(name, {}), **known}
         incidents.append(snapshot)
         if changed:
             decisions.append(_decision(snapshot, desk, row=row, outcome=outcome, reason=route, task_ids=changed))
+        decisions += [_decision(snapshot, desk, **{**told, "row": row, **_caused(snapshot)}) for told in desk.told]
     for name, snapshot in desk.final.items():
         desk.ledger.put(incident_key(name), snapshot)
     return Dispatched(
@@ -73,15 +79,16 @@ def _fetch(incidents: list[Row], events: list[tuple[int, str, bool]], desk: _Des
 
 def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[list[str], str]:
     """Ids of the tasks made or changed for one event, and the route that asked for them."""
-    if incident["inhibited"]:
+    if incident["inhibited"] and not incident.get("held_by"):
         return [], ""  # its tasks wait for the end of its parent
-    if outcome in {Outcome.OPENED, Outcome.ATTACHED}:
+    held = incident.get("held_by") or incident.get("silenced")
+    if outcome in {Outcome.OPENED, Outcome.ATTACHED} or (held and outcome != Outcome.POSSIBLE):
         return _assign(incident, desk, [], [])
     known = desk.task_ids.get(incident["incident_id"]) or list(incident["task_ids"])
     if not raised and outcome != Outcome.POSSIBLE:
         return [], ""
     found = (desk.ledger.get(task_key(task_id)) for task_id in known)
-    tasks: list[Row] = [task for task in found if task is not None]  # tasks that ended long ago are forgotten
+    tasks: list[Row] = [whole(task) for task in found if task is not None]  # tasks that ended long ago are forgotten
     if outcome == Outcome.POSSIBLE and not raised:
         handlers = [task for task in tasks if task["action"] == "handle" and is_open(task["stage"])]
         return [desk.publish(possible_note(task, incident)) for task in handlers], "possible"
@@ -93,16 +100,24 @@ def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[lis
 
 def _assign(incident: Row, desk: _Desk, known: list[str], tasks: list[Row]) -> tuple[list[str], str]:
     """Tasks for every recipient who has none of this weight yet."""
-    new = due_tasks(incident, known, tasks, desk.facts, desk.now_ms)
-    made = [desk.publish(task) for task in new]
-    desk.task_ids[incident["incident_id"]] = list(dict.fromkeys([*known, *made]))
-    return made, " ".join(dict.fromkeys(task["route"] for task in new))
+    new = given(incident, known, tasks, desk.facts, desk.now_ms, desk.ledger)
+    made, name = [desk.publish(task) for task in new.tasks], incident["incident_id"]
+    desk.task_ids[name] = list(dict.fromkeys([*known, *made]))
+    desk.told += new.told
+    if new.marks:
+        desk.marks[name] = {**desk.marks.get(name, {}), **new.marks}
+    return made, " ".join(dict.fromkeys(task["route"] for task in new.tasks))
+
+
+def _caused(incident: Row) -> Row:
+    """The event of this row: what it kept back is told as its own."""
+    source, _, event_id = incident["changed_by"].partition("/")
+    return {"source": source, "event_id": event_id}
 
 
 def _decision(incident: Row, desk: _Desk, **decided: object) -> Row:
     source, _, event_id = incident["changed_by"].partition("/")
     return {
-        **decided,
         "source": source,
         "event_id": event_id,
         "area": incident["area"],
@@ -114,4 +129,5 @@ def _decision(incident: Row, desk: _Desk, **decided: object) -> Row:
         "parent_id": incident["parent_id"] or "",
         "actor": "",
         "note": "",
+        **decided,
     }

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from gridhub.streams.clocks import Clocks, bundled
 from gridhub.streams.organisation.charter import Charter
 from gridhub.streams.records import LOCATED, REFUSAL, STRINGS, empty, table
 from gridhub.streams.rooms.organisation import Organisation
+from gridhub.streams.silences import NO_SILENCES, Silences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,15 +65,30 @@ class Place(Protocol):
     def name(self) -> str:
         """Its name, for a person."""
 
+    @property
+    def lon(self) -> float | None:
+        """With `lat` a point inside it, WGS-84; None where nobody has told."""
+
+    @property
+    def lat(self) -> float | None:
+        """See `lon`."""
+
 
 class Places(Protocol):
     """The grid catalogue, as far as tasks need it. Codes have 6, 9, 12 or 15 digits."""
+
+    @property
+    def root(self) -> str:
+        """The code of the city."""
 
     def place(self, code: str, /) -> Place | None:
         """The place of this code, or None."""
 
     def children(self, code: str, /) -> Sequence[str]:
         """Codes of the places one level below, in order; asked only for places that there are."""
+
+    def staff(self, grid: str, at_ms: int | None, /) -> Sequence[str]:
+        """The numbers of a grid's members at a moment."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,8 @@ class OutboundFacts:
     accept_limit_ms: int  # time to accept a task where the rule says nothing (十五分钟服务圈)
     rules: dict[str, str] = field(default_factory=dict)  # versions, for the journal
     charter: Charter = field(default_factory=Charter)  # what the city tells of its organisation
+    clocks: Clocks = field(default_factory=bundled)  # limits of each stage of a task
+    silences: Silences = NO_SILENCES  # of operators, from hub.config
 
     @cached_property
     def organisation(self) -> Organisation:
