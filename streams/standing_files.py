@@ -77,7 +77,12 @@ def opened(key: bytes, value: bytes) -> tuple[bytes, Envelope | None]:
 
 def version_of(file: str, city: City) -> str:
     """The version that a file itself names in this city; empty for one that names none."""
-    return {"routing.yaml": city.routing.file_version, "matching.yaml": city.matching.version}.get(file, "")
+    own = {
+        "routing.yaml": city.routing.file_version,
+        "matching.yaml": city.matching.version,
+        "organisation.yaml": city.charter.file_version,
+    }
+    return own.get(file, "")
 
 
 def grows(before: str, after: str) -> bool:

@@ -16,6 +16,8 @@ from gridhub.streams.admissions import AdmissionError, AdmissionRule, Admissions
 from gridhub.streams.categories import Categories
 from gridhub.streams.city import City
 from gridhub.streams.matching import Matching
+from gridhub.streams.organisation.load import Around, changed_charter
+from gridhub.streams.organisation.tables import FILES as ORGANISATION_FILES
 from gridhub.streams.routing import Routing
 from gridhub.streams.shelf import Told, first_line, item_text
 from gridhub.streams.standing_files import Growth, opened
@@ -125,7 +127,7 @@ class RuleShelf:
 
 
 _IN_FORCE = "in force"
-_RULE_FILES = ("categories.csv", "matching.yaml", "routing.yaml")
+_RULE_FILES = ("categories.csv", "matching.yaml", "routing.yaml", *ORGANISATION_FILES)
 
 
 def _by_files(city: City, start: City, files: Mapping[str, bytes]) -> City:
@@ -143,7 +145,8 @@ def _by_files(city: City, start: City, files: Mapping[str, bytes]) -> City:
         matching = Matching.parse(files["matching.yaml"], categories)
     if "routing.yaml" in files:
         routing = Routing.parse(files["routing.yaml"], categories)
-    return replace(city, categories=categories, matching=matching, routing=routing)
+    charter = changed_charter(start.charter, files, Around(categories, city.catalogue, routing.departments))
+    return replace(city, categories=categories, matching=matching, routing=routing, charter=charter)
 
 
 def as_file(name: str, content: bytes) -> Traversable:

@@ -112,6 +112,8 @@ class Charter:
     """The organisation's files. `Charter()` is a city that has told nothing: offices' hours, no rosters."""
 
     version: str = "plain"
+    file_version: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # as they were read, to be read with others
     calendar: Calendar = field(default_factory=plain_calendar)
     walking: Walking = field(default_factory=Walking)
     roles: Mapping[str, Ways] = field(default_factory=dict)

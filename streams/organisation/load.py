@@ -15,7 +15,16 @@ from gridhub.streams.organisation.people import absences_of, duties_of, persons_
 from gridhub.streams.organisation.places import units_of
 from gridhub.streams.organisation.roles import DEPARTMENT_UNIT, ROLES
 from gridhub.streams.organisation.shifts import Shift, spans
-from gridhub.streams.organisation.tables import FILE, OrganisationError, Problems, Read, lines_of, read_day, read_files
+from gridhub.streams.organisation.tables import (
+    FILE,
+    FILES,
+    OrganisationError,
+    Problems,
+    Read,
+    lines_of,
+    read_day,
+    read_files,
+)
 from gridhub.streams.organisation.workdays import FIRST, LAST, Workdays
 from gridhub.streams.strictyaml import Lines, strict_yaml_lines
 
@@ -49,6 +58,12 @@ def load_charter(folder: Folder | None, around: Around, *, tables: bool = True) 
     return parse_charter(read_files(place) if tables else read_files(place, (FILE, "workdays.csv")), around)
 
 
+def changed_charter(start: Charter, files: Mapping[str, bytes], around: Around) -> Charter:
+    """The organisation with some of its files replaced, checked whole; `start` itself where none of them is its own."""
+    own = {name: content for name, content in files.items() if name in FILES}
+    return parse_charter({**start.files, **own}, around) if own else start
+
+
 def parse_charter(files: Read, around: Around) -> Charter:
     """The checked organisation from the files' bytes; OrganisationError as `load_charter`."""
     problems = Problems()
@@ -61,6 +76,8 @@ def parse_charter(files: Read, around: Around) -> Charter:
     council = form.council
     charter = Charter(
         version=f"{form.version}+{_digest(files)}",
+        file_version=form.version,
+        files=files,
         calendar=calendar,
         walking=Walking(form.walking.speed_kmh, form.walking.detour),
         roles=said.ways("roles", form.roles),
