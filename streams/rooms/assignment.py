@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gridhub.streams.rooms import clocks
+from gridhub.streams.rooms import clocks, responsibility
 from gridhub.streams.rooms.stages import WAITING
 from gridhub.streams.routing_file import ACTIONS
 
@@ -158,23 +158,36 @@ def _limits(item: Assignment, severity: int, now_ms: int, facts: OutboundFacts) 
 
 
 def due_tasks(  # noqa: PLR0913  # the incident, who has been asked, and all that the rules need
-    incident: Row, known: list[str], tasks: list[Row], facts: OutboundFacts, now_ms: int, *, again: bool = False
-) -> list[Row]:
+    incident: Row, known: list[str], tasks: list[Row], facts: OutboundFacts, now_ms: int, *, again: bool = False,
+    owner: Row | None = None,
+) -> list[Row]:  # fmt: skip
     """A new task for every recipient who has none of this weight among `tasks`.
 
     An id that is `known` is not given twice: its task is left out, or with `again` gets the next id derived from it.
+    `owner` is who solved such a matter here before, and is preferred (responsibility.py).
     """
     asked: dict[str, int] = {}
     for task in tasks:
         asked[task["recipient"]] = min(_WEIGHT[task["action"]], asked.get(task["recipient"], len(ACTIONS)))
     wanted = [
-        new_task(item, incident, now_ms, facts)
-        for item in assignments(incident, facts, now_ms)
+        _proposed(new_task(item, incident, now_ms, facts), owner)
+        for item in _arranged(assignments(incident, facts, now_ms), owner, facts)
         if not asked or asked.get(item.recipient_id, len(ACTIONS)) > _WEIGHT[item.action]
     ]
     if again:
         return [{**task, "task_id": free_id(task["task_id"], known)} for task in wanted]
     return [task for task in wanted if task["task_id"] not in known]
+
+
+def _arranged(items: Sequence[Assignment], owner: Row | None, facts: OutboundFacts) -> Sequence[Assignment]:
+    return items if owner is None else responsibility.arranged(items, owner["recipient"], facts)
+
+
+def _proposed(task: Row, owner: Row | None) -> Row:
+    if owner is None or task["recipient"] != owner["recipient"]:
+        return task
+    note = responsibility.NOTE.format(owner["incident_id"])
+    return {**task, "proposed_by": responsibility.MEMORY, "note": note}
 
 
 def free_id(name: str, known: list[str]) -> str:

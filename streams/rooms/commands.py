@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gridhub.streams.records import Reason
-from gridhub.streams.rooms import membership, progress
+from gridhub.streams.rooms import membership, orders, progress
 from gridhub.streams.rooms.assignment import assignments, raised_task
 from gridhub.streams.rooms.candidates import add_again, forget, reshape
 from gridhub.streams.rooms.desk import Desk, Kept, Refused
@@ -32,6 +32,8 @@ def take(report: Row, desk: Desk) -> Taken:
     """Act on one command; its incident, what came of it, and a word why. Refused when it cannot be."""
     incident = _known(report["incident_id"], desk)
     act = _COMMANDS.get(report["stage"])
+    if report["stage"] == "cancel" and report["task_id"]:
+        act = orders.cancel
     if act is None:
         raise Refused(
             Reason.WRONG_TRANSITION, f"There is no command {report['stage']}; there is {', '.join(_COMMANDS)}."
@@ -285,5 +287,6 @@ _COMMANDS: dict[str, Callable[[Row, Row, Desk], Taken]] = {
     "reject": _reject,
     "split": _split,
     "merge": _merge,
+    **orders.ORDERS,
 }
 COMMANDS = tuple(_COMMANDS)

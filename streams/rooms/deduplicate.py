@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gridhub.streams.records import REFUSAL, Outcome, Reason, table
-from gridhub.streams.rooms import candidates, parents
+from gridhub.streams.rooms import candidates, parents, reopening
 from gridhub.streams.rooms.ledger import incident_key
 from gridhub.streams.rooms.opening import joined, opened
 from gridhub.streams.rooms.outbound import DECIDED, Deduplicated, OutboundFacts, Row
 from gridhub.streams.rooms.recall import Recall
+from gridhub.streams.rooms.stages import REOPENED
 
 if TYPE_CHECKING:
     from gridhub.streams.memory import State
@@ -136,8 +137,20 @@ def _verdict(event: Row, recall: Recall) -> _Verdict:
     in_between = best is not None and parts["total"] >= rules.possible
     if best is not None and in_between and not recall.kind(me.category).life_safety:
         return _Verdict(event, Outcome.POSSIBLE, best[0], parts)
+    back = reopening.find(me, event["area"], recall)
+    if back is not None:
+        return _brought_back(event, me, back, recall)
     candidates.add(me, key, recall)
     return _opening(event, me.incident_id, parts, recall, "life_safety" if in_between else "")
+
+
+def _brought_back(event: Row, me: candidates.Matter, closed: list[Any], recall: Recall) -> _Verdict:
+    """A closed incident opens again: this event shows that it was not solved."""
+    key, group = event["candidates"], recall.kind(event["category"]).group
+    entry = reopening.take_back(closed, event["area"], group, recall.ledger)
+    recall.ledger.put(key, [*(recall.ledger.get(key) or []), entry][-recall.facts.matching.candidates :])
+    candidates.widen(entry, me, key, recall)
+    return _Verdict(event, Outcome.MERGED, entry[0], {}, REOPENED)
 
 
 def _opening(event: Row, incident_id: str, parts: dict[str, float], recall: Recall, reason: str) -> _Verdict:
@@ -157,6 +170,8 @@ def _after(verdict: _Verdict, before: Row | None, recall: Recall) -> Row:
         return after if verdict.parent is None else after | _attached(verdict.parent)
     assert before is not None  # what an event joins is in the state
     after = joined(before, event, possible=verdict.outcome is Outcome.POSSIBLE)
+    if verdict.reason == REOPENED:
+        return reopening.opened_again(after, after["changed_by"])
     if after["inhibited"] and not after.get("held_by") and not parents.stays_held(after, event, recall):
         return after | {"inhibited": False}
     return after

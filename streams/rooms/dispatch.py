@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gridhub.streams.records import Outcome
-from gridhub.streams.rooms import clocks
+from gridhub.streams.rooms import clocks, reopening, responsibility
 from gridhub.streams.rooms.assignment import possible_note, raised_task, whole
 from gridhub.streams.rooms.giving import given
 from gridhub.streams.rooms.ledger import Ledger, incident_key, task_key
 from gridhub.streams.rooms.outbound import Deduplicated, Dispatched, OutboundFacts, Row
-from gridhub.streams.rooms.stages import is_open
+from gridhub.streams.rooms.stages import REOPENED, is_open
 
 if TYPE_CHECKING:
     from gridhub.streams.memory import State
@@ -54,7 +54,8 @@ def dispatch(found: Deduplicated, facts: OutboundFacts, now_ms: int, state: Stat
         snapshot = desk.final[name] = {**incident, **desk.marks.get(name, {}), **known}
         incidents.append(snapshot)
         if changed:
-            decisions.append(_decision(snapshot, desk, row=row, outcome=outcome, reason=route, task_ids=changed))
+            what = REOPENED if reopening.is_news(incident) else outcome
+            decisions.append(_decision(snapshot, desk, row=row, outcome=what, reason=route, task_ids=changed))
         decisions += [_decision(snapshot, desk, **{**told, "row": row, **_caused(snapshot)}) for told in desk.told]
     for name, snapshot in desk.final.items():
         desk.ledger.put(incident_key(name), snapshot)
@@ -72,15 +73,23 @@ def _fetch(incidents: list[Row], events: list[tuple[int, str, bool]], desk: _Des
     touched = (
         incident
         for incident, (_, outcome, raised) in zip(incidents, events, strict=True)
-        if raised or outcome == Outcome.POSSIBLE
+        if raised or outcome == Outcome.POSSIBLE or reopening.is_news(incident)
     )
-    desk.ledger.fetch(task_key(task_id) for incident in touched for task_id in incident["task_ids"])
+    new = (
+        incident
+        for incident, (_, outcome, _) in zip(incidents, events, strict=True)
+        if outcome in {Outcome.OPENED, Outcome.ATTACHED}
+    )
+    tasks = (task_key(task_id) for incident in touched for task_id in incident["task_ids"])
+    desk.ledger.fetch([*tasks, *responsibility.keys(new)])
 
 
 def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[list[str], str]:
     """Ids of the tasks made or changed for one event, and the route that asked for them."""
     if incident["inhibited"] and not incident.get("held_by"):
         return [], ""  # its tasks wait for the end of its parent
+    if reopening.is_news(incident):
+        return _wake(incident, desk)
     held = incident.get("held_by") or incident.get("silenced")
     if outcome in {Outcome.OPENED, Outcome.ATTACHED} or (held and outcome != Outcome.POSSIBLE):
         return _assign(incident, desk, [], [])
@@ -96,6 +105,19 @@ def _one(incident: Row, outcome: str, desk: _Desk, *, raised: bool) -> tuple[lis
     changed = [desk.publish(task) for task in worse]
     new, route = _assign(incident, desk, known, tasks)
     return [*changed, *new], route
+
+
+def _wake(incident: Row, desk: _Desk) -> tuple[list[str], str]:
+    """A closed incident came back: its last handler has it again, the unit above knows."""
+    known = desk.task_ids.get(incident["incident_id"]) or list(incident["task_ids"])
+    found = [task for task_id in known if (task := desk.ledger.get(task_key(task_id))) is not None]
+    responsibility.forget(incident, desk.ledger)
+    tasks = reopening.woken({**incident, "task_ids": known}, found, desk.facts, desk.now_ms)
+    if not tasks:
+        return _assign(incident, desk, [], [])
+    made = [desk.publish(task) for task in tasks]
+    desk.task_ids[incident["incident_id"]] = list(dict.fromkeys([*known, *made]))
+    return made, tasks[0]["route"]
 
 
 def _assign(incident: Row, desk: _Desk, known: list[str], tasks: list[Row]) -> tuple[list[str], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from gridhub.streams.rooms import responsibility
 from gridhub.streams.rooms.assignment import due_tasks
 from gridhub.streams.rooms.grouping import WAITING, enter, told
 from gridhub.streams.rooms.holding import note_source, withheld
@@ -36,7 +37,8 @@ def given(  # noqa: PLR0913  # the incident, who has been asked, and all that th
             return Given([], {**NO_MARKS, **why.marks}, [line])
     waiting: dict[str, list[str]] = incident.get("waiting") or {}
     asked = [{"recipient": recipient, "action": action} for recipient, (action, _) in waiting.items()]
-    new = due_tasks(incident, known, [*tasks, *asked], facts, now_ms, again=again)
+    owner = responsibility.owner(incident, tasks, facts, now_ms, ledger)
+    new = due_tasks(incident, known, [*tasks, *asked], facts, now_ms, again=again, owner=owner)
     marks: Row = {}
     if incident.get("held_by") or incident.get("silenced"):
         marks = {**NO_MARKS, "inhibited": False}

@@ -78,6 +78,11 @@ def candidates_key(area: str, matter_group: str) -> bytes:
     return f"m|{area}|{matter_group}".encode()
 
 
+def closed_key(area: str, matter_group: str) -> bytes:
+    """Where an area's closed incidents of a matter group lie that may open again."""
+    return f"z|{area}|{matter_group}".encode()
+
+
 def parents_key(area: str) -> bytes:
     """Where an area's parents lie: warnings and feeder outages that touch it."""
     return f"p|{area}".encode()

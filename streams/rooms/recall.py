@@ -12,6 +12,7 @@ import orjson
 from gridhub.streams.rooms.ledger import (
     Ledger,
     candidates_key,
+    closed_key,
     event_key,
     incident_key,
     parents_key,
@@ -62,7 +63,8 @@ class Recall:
         new = [event for event in events if self.seen(event) is None]
         own = [incident_key(event["incident_id"]) for event in new]
         areas = {event["area"]: None for event in new}
-        self.ledger.fetch([*own, *(event["candidates"] for event in new), *map(parents_key, areas)])
+        closed = {closed_key(event["area"], self.kind(event["category"]).group): None for event in new}
+        self.ledger.fetch([*closed, *own, *(event["candidates"] for event in new), *map(parents_key, areas)])
 
     def seen(self, event: Row) -> tuple[int, str] | None:
         """When this event was first seen, in ms, and its incident; None when it is new or forgotten."""

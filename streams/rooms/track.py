@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gridhub.streams.records import REFUSAL, Reason, table
-from gridhub.streams.rooms import commands, handover, notices, progress
+from gridhub.streams.rooms import commands, handover, notices, progress, reopening, responsibility
 from gridhub.streams.rooms.candidates import forget
 from gridhub.streams.rooms.desk import Desk, Refused
 from gridhub.streams.rooms.ledger import Ledger, candidates_key, incident_key, status_key, task_key
@@ -119,7 +119,10 @@ def _close(task: Row, incident: Row, desk: Desk) -> str:
     for other in tasks:
         if progress.not_needed(other):
             desk.publish_task(progress.cancelled(other, by, at, "事件已结案"))
+    reopening.note_close(incident, at, desk.ledger, desk.facts)
     forget(incident, desk.ledger)
+    if not responsibility.endangers(incident, desk.facts):
+        responsibility.remember(task, incident, desk.ledger)
     return "incident_closed"
 
 
