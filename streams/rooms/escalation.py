@@ -126,7 +126,7 @@ def _next(task: Row, timer: Timer, **values: object) -> Row:
 
 
 def _cause(timer: Timer) -> str:
-    return f"timer/{timer.kind}"
+    return f"timer/{timer.kind}/{timer.due_ms}"
 
 
 def _upper(task: Row, facts: OutboundFacts) -> Unit | None:
