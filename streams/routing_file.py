@@ -39,7 +39,7 @@ def _listed(value: object) -> object:
 Words = Annotated[list[str], Field(min_length=1), BeforeValidator(_listed)]
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(?:[1-9][0-9]{0,5}[smhd])+")
+_DURATION = re.compile(r"(?:[0-9]{1,6}[smhd])+")
 _MOST_S = 86_400
 
 
