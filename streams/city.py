@@ -1,4 +1,4 @@
-"""The city's data, loaded and checked once: departments, categories, admissions, grids, matching, routing, organisation."""
+"""The city's data, loaded and checked once: departments, categories, admissions, grids, matching, routing, organisation, clocks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from gridhub.connectors.sources.departments import DepartmentError, Departments, department_folders
 from gridhub.streams.admissions import AdmissionError, Admissions
 from gridhub.streams.categories import Categories, CategoryError
+from gridhub.streams.clocks import Clocks, bundled
 from gridhub.streams.matching import Matching, MatchingError
 from gridhub.streams.organisation.charter import Charter
 from gridhub.streams.organisation.load import Around, load_charter
@@ -42,6 +43,7 @@ class City:
     catalogue: Catalogue
     further: tuple[Path, ...] = ()  # folders of departments outside the package
     charter: Charter = field(default_factory=Charter)  # config/organisation
+    clocks: Clocks = field(default_factory=bundled)
     silences: Silences = NO_SILENCES  # of operators, from hub.config
 
     def __post_init__(self) -> None:
@@ -57,6 +59,7 @@ class City:
             "routing": self.routing.version,
             "grids": self.catalogue.version,
             "organisation": self.charter.version,
+            "clocks": self.clocks.version,
         }
 
     @property
@@ -92,6 +95,7 @@ def load(folder: Path | None = None) -> City:
             catalogue,
             further,
             load_charter(place("organisation"), around, tables=tables),
+            Clocks.load(place("clocks.yaml"), categories),
         )
     except _WRONG as error:
         raise CityError(f"The city's data cannot be used: {error}") from error
@@ -114,5 +118,6 @@ def outbound_facts(city: City, settings: Settings) -> OutboundFacts:
         accept_limit_ms=int(settings.accept_limit_min * 60_000),
         rules=city.rules,
         charter=city.charter,
+        clocks=city.clocks,
         silences=city.silences,
     )

@@ -136,6 +136,7 @@ class Clocks:
     version: str
     file: ClocksFile = field(repr=False)
     group_of: Mapping[str, GroupFile] = field(repr=False)  # of the categories that have one
+    content: bytes = field(repr=False, default=b"")  # the file, for another table of categories
     _asked: dict[tuple[str, str, int], Times] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -162,7 +163,7 @@ class Clocks:
         if problems:
             raise ClocksError("\n".join(problems))
         version = f"{file.version}+{blake2b(content, digest_size=6).hexdigest()}"
-        return cls(version, file, _grouped(file, categories))
+        return cls(version, file, _grouped(file, categories), content)
 
     def times(self, kind: str, category: str, severity: int) -> Times:
         """The clock of a stage; `kind` is of KINDS."""

@@ -80,6 +80,7 @@ def version_of(file: str, city: City) -> str:
     own = {
         "routing.yaml": city.routing.file_version,
         "matching.yaml": city.matching.version,
+        "clocks.yaml": city.clocks.file.version,
         "organisation.yaml": city.charter.file_version,
     }
     return own.get(file, "")

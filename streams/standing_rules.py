@@ -15,6 +15,7 @@ from gridhub.streams import topics
 from gridhub.streams.admissions import AdmissionError, AdmissionRule, Admissions
 from gridhub.streams.categories import Categories
 from gridhub.streams.city import City
+from gridhub.streams.clocks import Clocks
 from gridhub.streams.matching import Matching
 from gridhub.streams.organisation.load import Around, changed_charter
 from gridhub.streams.organisation.tables import FILES as ORGANISATION_FILES
@@ -127,7 +128,7 @@ class RuleShelf:
 
 
 _IN_FORCE = "in force"
-_RULE_FILES = ("categories.csv", "matching.yaml", "routing.yaml", *ORGANISATION_FILES)
+_RULE_FILES = ("categories.csv", "matching.yaml", "routing.yaml", "clocks.yaml", *ORGANISATION_FILES)
 
 
 def _by_files(city: City, start: City, files: Mapping[str, bytes]) -> City:
@@ -145,8 +146,10 @@ def _by_files(city: City, start: City, files: Mapping[str, bytes]) -> City:
         matching = Matching.parse(files["matching.yaml"], categories)
     if "routing.yaml" in files:
         routing = Routing.parse(files["routing.yaml"], categories)
+    # groups of clocks are of categories: another table sorts them anew
+    clocks = Clocks.parse(files.get("clocks.yaml", start.clocks.content), categories)
     charter = changed_charter(start.charter, files, Around(categories, city.catalogue, routing.departments))
-    return replace(city, categories=categories, matching=matching, routing=routing, charter=charter)
+    return replace(city, categories=categories, matching=matching, routing=routing, charter=charter, clocks=clocks)
 
 
 def as_file(name: str, content: bytes) -> Traversable:
