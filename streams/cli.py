@@ -23,6 +23,7 @@ COMMANDS = {
     "incident": ("gridhub.streams.incident_cli:incident", "Confirm, reject, split, merge or cancel incidents."),
     "explain": ("gridhub.streams.explain_cli:explain", "Tell an event's whole story."),
     "journal": ("gridhub.streams.journal_cli:journal", "Check the journal's hash chains."),
+    "whatif": ("gridhub.streams.whatif.cli:whatif", "Try proposed rules on what really came."),
     "department": ("gridhub.connectors.sources.cli:group", "List departments, check a department's files."),
     "open311": ("gridhub.connectors.open311.cli:group", "Take citizens' reports over Open311 GeoReport v2."),
     "sinks": ("gridhub.connectors.sinks.cli:group", "Carry tasks to other systems: webhooks and mail."),

@@ -6,7 +6,7 @@ No consumer group is joined and no offset is committed: reading leaves no trace 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -15,7 +15,16 @@ _POLL_S = 1.0
 _ASK_S = 30.0
 _SILENT_S = 60.0
 _EOF, _TIMED_OUT = KafkaError._PARTITION_EOF, KafkaError._TIMED_OUT  # noqa: SLF001  # confluent's own names
-_PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001  # a restart
+PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001  # a restart
+READING: dict[str, Any] = {
+    "group.id": "gridhub-reads",  # librdkafka wants a name; it is never joined, and nothing is committed
+    "enable.auto.commit": False,
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+    "queued.max.messages.kbytes": 16384,
+    "log_level": 0,
+}
 
 
 class Span(NamedTuple):
@@ -29,16 +38,7 @@ class KeptTopics:
     """Topics as Kafka keeps them now. Every method raises KafkaException when Kafka does not answer."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._settings = {
-            "bootstrap.servers": bootstrap,
-            "group.id": "gridhub-reads",  # librdkafka wants a name; it is never joined, and nothing is committed
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "error",
-            "queued.max.messages.kbytes": 16384,
-            "log_level": 0,
-        }
+        self._settings = READING | {"bootstrap.servers": bootstrap}
         self._asking = Consumer(self._settings)
 
     def close(self) -> None:
@@ -90,12 +90,17 @@ def _until(consumer: Consumer, end: int) -> Iterator[list[Message]]:
                 at_end = at_end or offset_of(message) >= end - 1
                 if offset_of(message) < end:
                     good.append(message)
-            elif error.code() == _EOF:
+            elif end_of_partition(error):
                 at_end = True
-            elif not error.retriable() and error.code() not in _PASSING:
+            elif not error.retriable() and error.code() not in PASSING:
                 raise KafkaException(error)
         if good:
             yield good
+
+
+def end_of_partition(error: KafkaError) -> bool:
+    """Whether this is the notice that a partition has no more committed records now."""
+    return bool(error.code() == _EOF)
 
 
 def offset_of(message: Message) -> int:

@@ -22,6 +22,13 @@ class State(Protocol):
         """The first `limit` timers that are due at `until_ms` or earlier, key and value, in the order of their keys."""
 
 
+class OwnState(State, Protocol):
+    """A state that is also written to here and now, outside of any transaction."""
+
+    def apply(self, changes: Changes) -> None:
+        """Write what a room decided, after its output is safe; None deletes."""
+
+
 class MemoryState(dict[bytes, bytes]):
     """State in memory. A worker has RocksDB in its place; the rooms cannot tell the difference."""
 

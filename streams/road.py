@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from gridhub.streams.memory import MemoryState, State
+from gridhub.streams.memory import OwnState, State
 from gridhub.streams.records import table
 from gridhub.streams.rooms.admit import InboundFacts, admit
 from gridhub.streams.rooms.deduplicate import deduplicate
@@ -127,7 +127,7 @@ def tick(facts: OutboundFacts, now_ms: int, state: State, watch: Watch = unwatch
         return ring(facts, now_ms, state, most)
 
 
-def chime(facts: OutboundFacts, now_ms: int, state: MemoryState) -> list[Tracked]:
+def chime(facts: OutboundFacts, now_ms: int, state: OwnState) -> list[Tracked]:
     """All that falls due by `now_ms`, the state changed: for one state that holds every area.
 
     A worker does so a part at a time, four times a second and before each batch.
@@ -139,7 +139,7 @@ def chime(facts: OutboundFacts, now_ms: int, state: MemoryState) -> list[Tracked
     return done
 
 
-def settle(notices: list[Row], facts: OutboundFacts, now_ms: int, state: MemoryState) -> list[Tracked]:
+def settle(notices: list[Row], facts: OutboundFacts, now_ms: int, state: OwnState) -> list[Tracked]:
     """What the lanes tell each other about parents, taken at once: for one state that holds every area.
 
     A worker has hub.status in its place.
