@@ -1,4 +1,7 @@
-"""Poison events: when a room raises on a batch, the batch goes event by event and only the bad event is refused."""
+"""Poison events: when a room raises on a batch, the batch goes event by event and only the bad event is refused.
+
+Timers likewise: only the one that cannot be done is given up.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import TypeVar
 import pyarrow as pa
 
 from gridhub.streams.records import REFUSAL, Reason, table
+from gridhub.streams.rooms.ring import MOST_TIMERS
 
 Result = TypeVar("Result")
+Rung = TypeVar("Rung")
 KIND = "Our own rules failed on this event"
 
 
@@ -50,6 +55,49 @@ def _one_by_one(
             in_row += 1
         if in_row >= most:
             raise TooManyBroken(f"{in_row} events in a row broke our rules, the last one with {broken[-1][1]!r}")
+    return results, broken
+
+
+def ring_carefully(
+    ring: Callable[[int], Rung],
+    give_up: Callable[[Exception], Rung],
+    due: Callable[[], bool],
+    *,
+    later: tuple[type[Exception], ...],
+    most: int,
+) -> tuple[list[Rung], int]:
+    """Results of ringing the timers that are due, all together or, where our rules break, one by one; how many broke.
+
+    `ring` takes how many timers may fire at most; what it could not do is given up. TooManyBroken after `most` in a row.
+    """
+    try:
+        return [ring(MOST_TIMERS)], 0
+    except later:
+        raise
+    except Exception:  # noqa: BLE001  # whatever our own bug raises: found out below, timer by timer
+        return _ring_one_by_one(ring, give_up, due, later, most)
+
+
+def _ring_one_by_one(
+    ring: Callable[[int], Rung],
+    give_up: Callable[[Exception], Rung],
+    due: Callable[[], bool],
+    later: tuple[type[Exception], ...],
+    most: int,
+) -> tuple[list[Rung], int]:
+    results: list[Rung] = []
+    broken = in_row = 0
+    while due() and len(results) < MOST_TIMERS:
+        try:
+            results.append(ring(1))
+            in_row = 0
+        except later:
+            raise
+        except Exception as error:  # the timer is given up with it
+            results.append(give_up(error))
+            broken, in_row = broken + 1, in_row + 1
+            if in_row >= most:
+                raise TooManyBroken(f"{in_row} timers in a row broke our rules, the last with {error!r}") from error
     return results, broken
 
 

@@ -184,6 +184,12 @@ def decision_records(decisions: Iterable[Record], messages: Sequence[Origin]) ->
     return [_decision(row, messages[row["row"]]) for row in decisions]
 
 
+def timer_decisions(decisions: Iterable[Record], partition: int) -> list[Record]:
+    """Decisions that no message caused but a timer of this lane: their origin has no topic, and the offset -1."""
+    nowhere = Origin("", partition, -1, 0, None, None)
+    return [_decision(row, nowhere) for row in decisions]
+
+
 def _decision(row: Record, origin: Origin) -> Record:
     record = {
         **row, "origin_topic": origin.topic, "origin_partition": origin.partition, "origin_offset": origin.offset

@@ -1,4 +1,4 @@
-"""The series of one worker: made from the closed table in `series.py`, raised once per batch, served at /metrics.
+"""The series of one worker: made from the closed table in `series.py`, raised once per batch; `metrics_page.py` serves them.
 
 Counters count what a committed transaction did. An aborted batch is not counted, its repeat is: so a crash makes
 no event count twice within one worker's life.
@@ -6,34 +6,21 @@ no event count twice within one worker's life.
 
 from __future__ import annotations
 
-import errno
 import platform
 import time
 from collections import Counter as Tally
 from importlib import metadata
 from itertools import product
-from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar, cast
 
-import numpy as np
-import pyarrow as pa
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    start_http_server,
-)
-from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from gridhub.streams.batch_histogram import BatchHistogram
+from gridhub.streams.rooms.ring import HANDLERS
 from gridhub.streams.series import (
     ACTIONS,
     METHODS,
     ROOM_REASONS,
-    SERIES,
     STAGES,
     STANDING_RESULTS,
     STANDING_TOPICS,
@@ -41,60 +28,14 @@ from gridhub.streams.series import (
     TASK_STAGES,
     TRANSACTION_RESULTS,
     UNKNOWN,
-    Series,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from wsgiref.simple_server import WSGIServer
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["SERIES", "TABLE", "BatchHistogram", "Metrics", "MetricsPortError", "Series", "serve", "version"]
+    import pyarrow as pa
+
 Kind = TypeVar("Kind", Counter, Gauge)
-
-
-class MetricsPortError(Exception):
-    """The metrics page cannot be served; the message says which setting to change."""
-
-
-class BatchHistogram(Collector):
-    """A histogram that takes an array at a time: 0.08 µs an event, where `Histogram.observe` takes 0.66 (measured).
-
-    prometheus_client's own Histogram has no public way to observe many values at once.
-    """
-
-    def __init__(self, series: Series, registry: CollectorRegistry, label_values: Sequence[str]) -> None:
-        self._series = series
-        self._bounds = np.asarray(series.buckets, dtype=np.float64)
-        self._counts = {value: np.zeros(len(self._bounds) + 1, dtype=np.int64) for value in label_values}
-        self._sums = dict.fromkeys(label_values, 0.0)
-        self._lock = Lock()  # the HTTP server collects in a thread of its own
-        registry.register(self)
-
-    def observe_many(self, label: str, values: Sequence[float]) -> None:
-        """Counts every value (in the series' unit) under this label value; negative ones count as zero."""
-        clipped = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
-        places = np.searchsorted(self._bounds, clipped, side="left")
-        counts = np.bincount(places, minlength=len(self._bounds) + 1)
-        with self._lock:
-            self._counts[label] = self._counts.get(label, 0) + counts
-            self._sums[label] = self._sums.get(label, 0.0) + float(clipped.sum())
-
-    def describe(self) -> Iterable[HistogramMetricFamily]:
-        """The family without samples, so that the registry can refuse a second one of this name."""
-        return [self._family()]
-
-    def collect(self) -> Iterator[HistogramMetricFamily]:
-        """The family with its cumulative buckets, for the registry."""
-        family = self._family()
-        with self._lock:
-            rows = [(label, counts.cumsum(), self._sums[label]) for label, counts in self._counts.items()]
-        names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
-        for label, cumulative, total in rows:
-            family.add_metric([label], list(zip(names, map(float, cumulative), strict=True)), total)
-        yield family
-
-    def _family(self) -> HistogramMetricFamily:
-        return HistogramMetricFamily(self._series.name, self._series.help, labels=self._series.labels)
 
 
 class Metrics:
@@ -125,10 +66,13 @@ class Metrics:
         self.transaction_seconds = _histogram("gridhub_transaction_seconds", registry)
         self.restore_seconds = _histogram("gridhub_restore_seconds", registry)
         self.end_to_end = BatchHistogram(TABLE["gridhub_end_to_end_seconds"], registry, departments)
+        self.timer_late = BatchHistogram(TABLE["gridhub_timer_late_seconds"], registry, list(HANDLERS))
         ProcessCollector(registry=registry)
         self._start_at_zero((*departments, UNKNOWN), matter_groups)
         _touch(self.located, departments, METHODS, districts)
         _touch(self.tasks_dispatched, ACTIONS, roles)
+        for by_kind in (self.timers_set, self.timers_fired):
+            _touch(by_kind, list(HANDLERS))
         self.build_info.labels(version=version(), python=platform.python_version()).set(1)
 
     def _make_counters(self, registry: CollectorRegistry) -> None:
@@ -146,6 +90,8 @@ class Metrics:
         self.tasks_dispatched = _made(Counter, "gridhub_tasks_dispatched_total", registry)
         self.task_steps = _made(Counter, "gridhub_task_steps_total", registry)
         self.tasks_overdue = _made(Counter, "gridhub_tasks_overdue_total", registry)
+        self.timers_set = _made(Counter, "gridhub_timers_set_total", registry)
+        self.timers_fired = _made(Counter, "gridhub_timers_fired_total", registry)
         self.transactions = _made(Counter, "gridhub_transactions_total", registry)
         self.restored_keys = _made(Counter, "gridhub_restored_keys_total", registry)
         self.rebalances = _made(Counter, "gridhub_rebalances_total", registry)
@@ -166,6 +112,7 @@ class Metrics:
         self.standby_lanes = _made(Gauge, "gridhub_standby_lanes", registry)
         self.rules_info = _made(Gauge, "gridhub_rules_info", registry)
         self.worker_info = _made(Gauge, "gridhub_worker_info", registry)
+        self.rehearsal_clock = _made(Gauge, "gridhub_rehearsal_clock", registry)
         self.build_info = _made(Gauge, "gridhub_build_info", registry)
 
     def _start_at_zero(self, departments: Sequence[str], matter_groups: Sequence[str]) -> None:
@@ -233,6 +180,15 @@ class Metrics:
         for name, values in seconds.items():
             self.end_to_end.observe_many(self.department(name), values)
 
+    def timers_rang(self, due_ms: Iterable[tuple[str, int]], now_ms: int) -> None:
+        """Counts timers (kind, due time) that fired, and how long after their time what they caused was committed."""
+        late: dict[str, list[float]] = {}
+        for kind, due in due_ms:
+            late.setdefault(kind if kind in HANDLERS else UNKNOWN, []).append((now_ms - due) / 1000.0)
+        for kind, seconds in late.items():
+            self.child(self.timers_fired, kind).inc(len(seconds))
+            self.timer_late.observe_many(kind, seconds)
+
     def newest_event(self, source: str, broker_ms: int) -> None:
         """Remembers the broker time of a known department's newest event; an older one changes nothing."""
         if source in self._departments:
@@ -288,21 +244,3 @@ def _histogram(name: str, registry: CollectorRegistry) -> Histogram:
 def _touch(series: Counter | Gauge | Histogram, *values: Sequence[str]) -> None:
     for labels in product(*values):
         series.labels(*labels)
-
-
-def serve(registry: CollectorRegistry, host: str, port: int) -> tuple[WSGIServer, Thread]:
-    """Serves /metrics of this registry in a daemon thread; `shutdown()` of the server ends it.
-
-    Raises:
-        MetricsPortError: the port is taken or the address is not one of this machine.
-    """
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # drops one sample per counter that no panel uses
-    try:
-        return start_http_server(port, addr=host, registry=registry)
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "is taken by another program" if taken else f"cannot be opened ({error.strerror or error})"
-        raise MetricsPortError(
-            f"Metrics address {host}:{port} {why}. Set GRIDHUB_METRICS_PORT to a free port (0 for none)"
-            " or GRIDHUB_METRICS_HOST to an address of this machine."
-        ) from error

@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
-from gridhub.streams import road
-from gridhub.streams.memory import State
+from gridhub.streams import road, timer_keys
+from gridhub.streams.memory import Changes, State
 from gridhub.streams.metrics import Metrics
 from gridhub.streams.rooms.ledger import task_key
 from gridhub.streams.rooms.outbound import Dispatched, Tracked
+from gridhub.streams.rooms.timers import Timer
 from gridhub.streams.series import UNKNOWN
 
 _BY_OUTCOME = {"merged": "merged", "possible": "possible", "attached": "attached"}
@@ -45,6 +46,13 @@ def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], p
     rows = tracked.task_rows
     metrics.count(metrics.task_steps, ((row["stage"],) for row in rows if row["version"] > 1))
     _count_tasks(metrics, rows)
+
+
+def count_timers(metrics: Metrics, changes: Changes, fired: list[Timer], now_ms: int) -> None:
+    """Count the timers that were set and those that fired, and how late."""
+    new = (key for key, value in changes.items() if value is not None and key.startswith(timer_keys.PREFIX))
+    metrics.count(metrics.timers_set, ((timer_keys.named(key)[0],) for key in new))
+    metrics.timers_rang(((timer.kind, timer.due_ms) for timer in fired), now_ms)
 
 
 def newly_overdue(sent: Dispatched, before: State) -> int:

@@ -37,7 +37,7 @@ def worker(name: str | None, metrics_port: int | None) -> None:
 
     Example: gridhub worker --name worker-2 --metrics-port 19102
     """
-    from gridhub.streams.metrics import MetricsPortError
+    from gridhub.streams.metrics_page import MetricsPortError
     from gridhub.streams.worker import run
 
     given = {"worker_name": name, "metrics_port": metrics_port}

@@ -56,6 +56,7 @@ ROOM_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 TRANSACTION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 END_TO_END_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 BATCH_BUCKETS = (1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 5000.0, 20000.0)
+LATE_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3600.0)
 RESTORE_BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)
 
 
@@ -104,6 +105,12 @@ SERIES = (
     Series("gridhub_tasks_dispatched_total", "counter", "tasks", ("action", "role"), "Tasks given to recipients"),
     Series("gridhub_task_steps_total", "counter", "steps", ("stage",), "Task stages entered (dispatched … closed)"),
     Series("gridhub_tasks_overdue_total", "counter", "tasks", (), "Tasks that passed a limit"),
+    Series("gridhub_timers_set_total", "counter", "timers", ("kind",), "Timers set, or set anew for another time"),
+    Series("gridhub_timers_fired_total", "counter", "timers", ("kind",), "Timers that fell due and acted, each once"),
+    Series(
+        "gridhub_timer_late_seconds", "histogram", "seconds", ("kind",),
+        "From a timer's time to the commit of what it caused", LATE_BUCKETS,
+    ),
     Series(
         "gridhub_last_event_timestamp_seconds", "gauge", "seconds since 1970", ("department",),
         "Broker time of the department's newest event that this worker committed",
@@ -155,6 +162,7 @@ SERIES = (
         "gridhub_rules_info", "gauge", "1", ("rule", "version"),
         "Version of each rule file and of the grids that this worker decides by now",
     ),
+    Series("gridhub_rehearsal_clock", "gauge", "1", (), "1 where the time comes from a file (clock_file): a rehearsal"),
     Series("gridhub_worker_info", "gauge", "1", ("version", "worker"), "Name and version of this worker"),
     Series("gridhub_build_info", "gauge", "1", ("version", "python"), "Version of the package and of Python"),
 )  # fmt: skip

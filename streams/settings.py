@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     future_tolerance_s: float = Field(300.0, ge=0, description="How far ahead an event's time may lie")
     max_age_days: float = Field(30.0, gt=0, description="How old an event may be")
     accept_limit_min: float = Field(15.0, gt=0, description="Minutes to accept a task (十五分钟服务圈)")
+    clock_file: Path | None = Field(
+        None,
+        description="For rehearsals only: the worker reads the time, ms since 1970, from this file; unset: wall clock",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
 
     @classmethod

@@ -10,14 +10,17 @@ from typing import Any, TypeVar
 from gridhub.schemas.codec import Codec
 from gridhub.schemas.registry import RegistryLater
 from gridhub.streams import messages, road, topics
-from gridhub.streams.careful import broken_rows, carefully
+from gridhub.streams.careful import broken_rows, carefully, ring_carefully
 from gridhub.streams.journal import Chain
 from gridhub.streams.memory import Overlay
 from gridhub.streams.messages import SUBJECTS, Origin, Readable, Record
 from gridhub.streams.metrics import Metrics
-from gridhub.streams.outbound_count import count_events, count_steps, newly_overdue
+from gridhub.streams.outbound_count import count_events, count_steps, count_timers, newly_overdue
 from gridhub.streams.records import REFUSAL, Reason, table
+from gridhub.streams.rooms import ring
 from gridhub.streams.rooms.outbound import Dispatched, OutboundFacts, Tracked
+from gridhub.streams.rooms.parents import OLD_KEY
+from gridhub.streams.rooms.timers import Timer
 from gridhub.streams.sweep import Sweeper
 from gridhub.streams.transport import Batch, Effects, Later, Outputs, State, StateError
 
@@ -38,6 +41,11 @@ class _Work:
     broken: int = 0
     overdue: int = 0
 
+    @property
+    def fired(self) -> list[Timer]:
+        """The timers that rang before this batch."""
+        return [timer for tracked in self.tracked for timer in tracked.fired]
+
 
 @dataclass(frozen=True)
 class OutboundStage:
@@ -52,9 +60,12 @@ class OutboundStage:
     max_broken_in_row: int
 
     def work(self, batch: Batch, state: State) -> Effects:
-        """Everything that this batch causes."""
+        """Everything that this batch causes, after what falls due before it. A tick is a batch without records."""
         desk = _Work(Overlay(state), self.now_ms())
         try:
+            self._ring(desk, batch.partition)
+            if not batch.parts and not desk.tracked:
+                return Effects()
             for tp, records in batch.parts.items():
                 origins = messages.origins(records)
                 if tp.topic == topics.LOCATED.name:
@@ -68,8 +79,38 @@ class OutboundStage:
         desk.state.apply(chain.head())
         desk.state.apply(self.sweeper.expired(batch.partition, state, desk.state.changes, desk.now_ms))
         return Effects(
-            self._outputs(desk, journal, batch.partition), desk.state.changes, lambda: self._count(desk, batch)
+            self._outputs(desk, journal, batch.partition),
+            desk.state.changes,
+            lambda: self._count(desk, batch),
+            again=len(desk.fired) >= ring.MOST_TIMERS,
         )
+
+    def _ring(self, desk: _Work, partition: int) -> None:
+        """Let each timer that is due act; its outputs, changes and decisions are on the desk."""
+
+        def due() -> bool:
+            return bool(desk.state.due(desk.now_ms, 1))
+
+        def some(most: int) -> Tracked:
+            return self._lay(road.tick(self.facts, desk.now_ms, desk.state, self.watch, most), desk)
+
+        def give_up(why: Exception) -> Tracked:
+            return self._lay(ring.give_up(self.facts, desk.now_ms, desk.state, why), desk)
+
+        if not due() and desk.state.get_many([OLD_KEY]) == [None]:
+            return
+        later = (RegistryLater, StateError)
+        desk.tracked, desk.broken = ring_carefully(some, give_up, due, later=later, most=self.max_broken_in_row)
+        for tracked in desk.tracked:
+            desk.decisions += messages.timer_decisions(tracked.decisions, partition)
+
+    def _lay(self, result: Result, desk: _Work) -> Result:
+        """Lay on the desk what a room gave. An event that cannot be written changes nothing: it is written first."""
+        outputs, overdue = self._sent(result.sent), newly_overdue(result.sent, desk.state)
+        desk.state.apply(result.changes)
+        desk.outputs += outputs
+        desk.overdue += overdue
+        return result
 
     def _take(
         self, readable: Readable, room: Callable[..., Result], origins: list[Origin], desk: _Work
@@ -77,13 +118,7 @@ class OutboundStage:
         """Lead one topic's rows along their road; what comes out is on the desk, the results are for the counting."""
 
         def run(part: Any) -> Result:
-            result = room(part, self.facts, desk.now_ms, desk.state, self.watch)
-            # before the state changes: an event that cannot be written changes nothing
-            outputs, overdue = self._sent(result.sent), newly_overdue(result.sent, desk.state)
-            desk.state.apply(result.changes)
-            desk.outputs += outputs
-            desk.overdue += overdue
-            return result
+            return self._lay(room(part, self.facts, desk.now_ms, desk.state, self.watch), desk)
 
         found, broken = carefully(readable.table, run, later=(RegistryLater, StateError), most=self.max_broken_in_row)
         self._refuse(readable, broken, "track" if room is road.status else "deduplicate", origins, desk)
@@ -126,7 +161,9 @@ class OutboundStage:
             yield Outputs(topic, keys, self.codec.encode_rows(SUBJECTS[name], rows), partition)
 
     def _count(self, desk: _Work, batch: Batch) -> None:
-        self.metrics.batch_events.labels("outbound").observe(len(batch))
+        if batch.parts:
+            self.metrics.batch_events.labels("outbound").observe(len(batch))
+        count_timers(self.metrics, desk.state.changes, desk.fired, self.now_ms())
         self.metrics.poison_events.labels("outbound").inc(desk.broken)
         self.metrics.tasks_overdue.inc(desk.overdue)
         refused = ((self.metrics.department(row["source"]), row["room"], row["reason"]) for row in desk.refused)

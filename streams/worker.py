@@ -21,9 +21,10 @@ from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Codec, UnknownSchema
 from gridhub.schemas.registry import RegistryLater, connect, load_codec
 from gridhub.streams import city as city_data
-from gridhub.streams import logs, topics
+from gridhub.streams import clock, logs, topics
 from gridhub.streams.city import City
-from gridhub.streams.metrics import Metrics, serve
+from gridhub.streams.metrics import Metrics
+from gridhub.streams.metrics_page import serve
 from gridhub.streams.observer import LANE_TOPICS, Observer, Watch
 from gridhub.streams.organisation.notes import notes
 from gridhub.streams.provision import all_topics
@@ -42,11 +43,7 @@ from gridhub.streams.transport.errors import HOPELESS, LATER
 WAIT_S = 1.0
 HEARTBEATS = 10  # in a session: a survivor learns of a death within a tenth of it
 DAY_MS = 86_400_000
-
-
-def now_ms() -> int:
-    """The wall clock, ms."""
-    return time.time_ns() // 1_000_000
+TICK_S = 0.25  # how often a lane looks for what falls due while no record comes
 
 
 class Stages:
@@ -93,13 +90,7 @@ def make_app(
         broker_heartbeat_interval=settings.session_timeout_s / HEARTBEATS,
         table_standby_replicas=max(1, settings.standby),  # 1 is Faust's own: it keeps assignments where they are
     )
-    groups = (
-        LaneGroup("inbound", inbound_topics),
-        LaneGroup("outbound", outbound_topics, topics.STATE.name),
-    )
-    stores = partial(RocksStore, budget=Budget(settings.state_memory_mb, settings.partitions), stamp=stamp)
-    install(app, Plan(groups, _options(settings, city), observer, log, stores))
-    app.districts = city.districts  # type: ignore[attr-defined]  # Watch names them
+    now_ms = clock.chosen(settings.clock_file)
     inbound = InboundStage(
         city_data.inbound_facts(city, settings, codec.decode_many), codec, metrics, now_ms, observer.room,
         settings.partitions, settings.max_broken_in_row,
@@ -109,6 +100,13 @@ def make_app(
         Sweeper(int(settings.duplicate_retention_h * 3_600_000)), now_ms, observer.room, settings.max_broken_in_row,
     )  # fmt: skip
     stages = Stages(inbound, outbound)
+    groups = (
+        LaneGroup("inbound", inbound_topics),
+        LaneGroup("outbound", outbound_topics, topics.STATE.name, TICK_S, stages.work_outbound),
+    )
+    stores = partial(RocksStore, budget=Budget(settings.state_memory_mb, settings.partitions), stamp=stamp)
+    install(app, Plan(groups, _options(settings, city), observer, log, stores))
+    app.districts = city.districts  # type: ignore[attr-defined]  # Watch names them
     _agents(app, inbound_topics, outbound_topics, stages)
     _watch(app, metrics, settings, log)
     if standing is not None:
@@ -133,7 +131,7 @@ def _follow(standing: Standing, settings: Settings, stages: Stages, codec: Codec
     def complain(why: str) -> None:
         log.error("standing data cannot be read", why=why)
 
-    reader = StandingReader(settings.bootstrap, standing, now_ms, listen, complain)
+    reader = StandingReader(settings.bootstrap, standing, stages.inbound.now_ms, listen, complain)
     while (trouble := reader.caught_up()) is not None:
         log.warning("waiting", what=f"for hub.grids, hub.admissions and hub.config: {trouble}")
     reader.start()
@@ -171,6 +169,7 @@ def _metrics(settings: Settings, city: City, registry: CollectorRegistry) -> Met
         registry, list(city.departments.by_code), matter_groups=groups, districts=city.districts, roles=list(ROLES)
     )
     metrics.introduce(settings.worker_name)
+    metrics.rehearsal_clock.set(settings.clock_file is not None)
     return metrics
 
 
@@ -198,6 +197,9 @@ def run(settings: Settings) -> int:
     logs.configure(settings.log_level, settings.worker_name)
     log = logs.get("gridhub.worker")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Faust has its own: nothing is under way yet
+    now_ms = clock.chosen(settings.clock_file)
+    if settings.clock_file is not None:
+        log.warning("rehearsal: the time comes from a file", clock_file=str(settings.clock_file), now_ms=now_ms())
     city = city_data.load(settings.config_dir)
     for note in notes(city.charter, now_ms()):
         log.warning("organisation", note=note)

@@ -120,8 +120,11 @@ class RocksStore:
             raise StateError(f"State in {self.path} cannot be written: {error}") from error
 
     def due(self, until_ms: int, limit: int) -> list[tuple[bytes, bytes]]:
-        """The first `limit` timers that are due at `until_ms` or earlier, key and value, in the order of their keys."""
-        return self._timers.due(self.scan, until_ms, limit)
+        """The first `limit` timers that are due at `until_ms` or earlier, key and value, in the order of their keys; StateError."""
+        try:
+            return self._timers.due(self.scan, until_ms, limit)
+        except Exception as error:
+            raise StateError(f"Timers in {self.path} cannot be read: {error}") from error
 
     def expired(self, kind: bytes, before_ms: int, most_keys: int) -> list[tuple[bytes, list[bytes]]]:
         """Rows of keys of this kind (their first two bytes) whose time lies before; ends with the row that reaches `most_keys`."""

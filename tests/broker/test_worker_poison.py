@@ -231,6 +231,10 @@ def test_a_state_that_cannot_be_read_refuses_nothing(hub):
                 raise StateError("the disk is gone")
             return [None] * len(keys)
 
+        def due(self, until_ms, limit):
+            """No timers."""
+            return []
+
     with pytest.raises(StateError):
         hub.outbound.work(batch("hub.located", located(hub, [1])), Broken())
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gridhub.streams.metrics import Metrics, serve
+from gridhub.streams.metrics import Metrics
+from gridhub.streams.metrics_page import serve
 from gridhub.streams.series import STAGES, TASK_STAGES
 
 if TYPE_CHECKING:

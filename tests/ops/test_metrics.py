@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from gridhub.streams.metrics import BatchHistogram, Metrics, MetricsPortError, serve
+from gridhub.streams.batch_histogram import BatchHistogram
+from gridhub.streams.metrics import Metrics
+from gridhub.streams.metrics_page import MetricsPortError, serve
 from gridhub.streams.records import LOCATED, Reason, table
 from gridhub.streams.series import ROOM_REASONS, SERIES, TABLE, UNKNOWN, Series
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 LABELS = {
     "department", "room", "reason", "method", "district", "matter_group", "severity", "action", "role", "stage",
-    "result", "topic", "partition", "version", "worker", "python", "rule",
+    "result", "topic", "partition", "version", "worker", "python", "rule", "kind",
 }  # fmt: skip
 
 
