@@ -1,0 +1,1 @@
+"""A scripted day in simulated time: what everybody does is data (day.yaml), and so is every record that must come of it."""
