@@ -96,9 +96,9 @@ def lines_of(files: Read, name: str, problems: Problems) -> Iterator[Line]:
             if tuple(cell.strip() for cell in cells) != header:
                 problems.add(name, 1, f"the columns are not {','.join(header)}; write exactly this first line")
                 return
-        elif len(cells) != len(header):
+        elif cells and len(cells) != len(header):
             problems.add(name, reader.line_num, f"{len(cells)} cells where the header has {len(header)}")
-        else:
+        elif cells:
             stripped = (cell.strip() for cell in cells)
             yield Line(name, reader.line_num, dict(zip(header, stripped, strict=True)))
 

@@ -32,7 +32,10 @@ class Responders:
     """
 
     def __init__(self, units: Iterable[Unit], walking: Walking) -> None:
-        self.units: Sequence[Unit] = [unit for unit in units if unit.capabilities and unit.lon is not None]
+        able = [unit for unit in units if unit.capabilities and unit.lon is not None]
+        self.units: Sequence[Unit] = sorted(
+            able, key=lambda unit: unit.id
+        )  # by id: of two at one distance always the same comes first
         self._walking = walking
         lon = np.array([unit.lon for unit in self.units], dtype=np.float64)
         lat = np.array([unit.lat for unit in self.units], dtype=np.float64)
