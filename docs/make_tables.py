@@ -11,7 +11,10 @@ import click
 
 from gridhub.connectors.sources.departments import Departments
 from gridhub.streams.cli import COMMANDS, gridhub
+from gridhub.streams.clocks import KINDS as CLOCKS
+from gridhub.streams.clocks import bundled
 from gridhub.streams.place.findings import KINDS
+from gridhub.streams.rooms import stages
 from gridhub.streams.settings import Settings
 from gridhub.streams.topics import DAY_MS, HUB_TOPICS, Topic, department_topic
 
@@ -123,7 +126,49 @@ def findings() -> str:
     return re.sub(r"\{\w+\}", "…", "\n".join(lines)) + "\n"
 
 
-PAGES = {"settings.md": settings, "topics.md": topics, "commands.md": commands, "grids.md": findings}
+def tasks() -> str:
+    """The machine of a task's stages, and the clocks that come with the hub."""
+    lines = [
+        "## Stages", "", "| stage | meaning | a report may bring | a command may bring | the hub brings |", "|---|---|---|---|---|",
+        *(_stage(name) for name in stages.STAGES_ZH),
+        "", "A report of `extended` only asks; the command `approve` brings the stage.",
+        "", "## Times", "", "| group | clock | time | minutes, severity 1 / 2 / 3 / 4 | reminder before | next level after |",
+        "|---|---|---|---|---|---|", *_clocks(),
+        "", "## Reasons of a suspension", "", "| cause | | at most |", "|---|---|---|",
+        *(f"| `{name}` | {one.name} | {one.most_days} days |" for name, one in bundled().file.suspend.items()),
+    ]  # fmt: skip
+    return "\n".join(["", *lines, "", ""])
+
+
+def _stage(name: str) -> str:
+    def following(by: str) -> str:
+        steps = [step for step in stages.MACHINE if step.stage == name and step.by == by]
+        told = [f"`{step.following}`" + ("" if by == stages.REPORT else f" ({step.word})") for step in steps]
+        return ", ".join(told) or "–"
+
+    cells = " | ".join(following(by) for by in (stages.REPORT, stages.COMMAND, stages.HUB))
+    return f"| `{name}` {stages.STAGES_ZH[name]} | {stages.MEANING[name]} | {cells} |"
+
+
+def _clocks() -> Iterator[str]:
+    file = bundled().file
+    for group, clocks in [("all others", file.stages), *((one.name, one) for one in file.groups)]:
+        for kind in CLOCKS:
+            one = getattr(clocks, kind)
+            cells = [_minutes(value) for value in (one.minutes, one.remind_min, one.escalate_min)]
+            if one.model_fields_set:
+                yield f"| {group} | {kind} | {one.time or ''} | {' | '.join(cells)} |"
+
+
+def _minutes(value: object) -> str:
+    if isinstance(value, dict):
+        return " / ".join(str(minutes) for _, minutes in sorted(value.items()))
+    return "" if value is None else str(value)
+
+
+PAGES = {
+    "settings.md": settings, "topics.md": topics, "commands.md": commands, "grids.md": findings, "tasks.md": tasks,
+}  # fmt: skip
 
 
 def renewed(name: str) -> str:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import click
-import orjson
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
 
-from gridhub.schemas.catalogue import catalogue
-from gridhub.schemas.codec import UnknownSchema
-from gridhub.schemas.registry import RegistryLater, connect, load_codec
-from gridhub.streams import topics
-from gridhub.streams.messages import SUBJECTS
-from gridhub.streams.settings import load
+from gridhub.streams.sending import area_of, send
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_ANSWER_S = 30
 _ORDER = (
     click.option("--actor", required=True, help="Who decides: an opaque id, kept in the journal."),
     click.option("--reason", required=True, help="Why, for the journal; no personal data."),
@@ -132,33 +122,14 @@ def command_record(  # noqa: PLR0913  # the fields of Command.avsc
         "reason": reason,
         "event": event,
         "other_incident_id": other,
+        "task_id": "",
+        "recipient": "",
+        "cause": "",
+        "until": None,
     }
 
 
 def _send(kind: str, incident_id: str, **order: Any) -> None:
     """Publish the command, keyed by the incident's area; prints it when Kafka has it, exit 1 when it could not."""
-    area, dash, _ = incident_id.partition("-")
-    if not (dash and area.isascii() and area.isdigit()):
-        raise click.UsageError(f"{incident_id!r} is no incident id: it begins with the area's code.")
-    record, settings = command_record(kind, incident_id, **order), load()
-    try:
-        codec = load_codec(connect(settings.registry, settings.data_dir / "schemas"), catalogue())
-        _publish(settings.bootstrap, area, codec.encode(SUBJECTS["Command"], record))
-    except (RegistryLater, UnknownSchema, KafkaError) as error:
-        click.echo(
-            f"The command was not sent: {error}. Kafka: {settings.bootstrap} (GRIDHUB_KAFKA), "
-            f"registry: {settings.registry} (GRIDHUB_REGISTRY_URL).",
-            err=True,
-        )
-        sys.exit(1)
-    click.echo(orjson.dumps(record))
-
-
-def _publish(bootstrap: str, area: str, value: bytes) -> None:
-    producer = KafkaProducer(
-        bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True, client_id="gridhub-incident"
-    )
-    try:
-        producer.send(topics.STATUS.name, value, key=area.encode()).get(timeout=_ANSWER_S)
-    finally:
-        producer.close(timeout=5)
+    area = area_of(incident_id, "incident")
+    send("Command", command_record(kind, incident_id, **order), area)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from kafka.errors import KafkaTimeoutError
 
 from gridhub.schemas.registry import local_codec
-from gridhub.streams import incident_cli
+from gridhub.streams import sending
 from gridhub.streams.cli import gridhub
 
 NAME, OTHER = "420202005-1f2e3d4c5b6a7988", "420202005-8899aabbccddeeff"
@@ -21,9 +21,9 @@ def sent(monkeypatch):
     """What would be published: area and decoded record."""
     found = []
     codec = local_codec()
-    monkeypatch.setattr(incident_cli, "load_codec", lambda *_: codec)
+    monkeypatch.setattr(sending, "load_codec", lambda *_: codec)
     monkeypatch.setattr(
-        incident_cli, "_publish", lambda _, area, value: found.append((area, codec.decode_many([value])[0].record))
+        sending, "publish", lambda _, area, value: found.append((area, codec.decode_many([value])[0].record))
     )
     return found
 
@@ -84,6 +84,6 @@ def test_without_kafka_it_says_so(sent, monkeypatch):
     def away(*_):
         raise KafkaTimeoutError
 
-    monkeypatch.setattr(incident_cli, "_publish", away)
+    monkeypatch.setattr(sending, "publish", away)
     done = run("cancel", NAME, *WHO)
     assert (done.exit_code, "GRIDHUB_KAFKA" in done.output, sent) == (1, True, [])
