@@ -43,11 +43,11 @@ _DURATION = re.compile(r"(?:[0-9]{1,6}[smhd])+")
 _MOST_S = 86_400
 
 
-def duration_s(text: str) -> int:
-    """Seconds of a duration as Alertmanager writes it: 30s, 5m, 1h30m; ValueError for what is none, or over a day."""
+def duration_s(text: str, most_s: int = _MOST_S) -> int:
+    """Seconds of a duration as Alertmanager writes it: 30s, 5m, 1h30m; ValueError for what is none, or longer than `most_s`."""
     seconds = sum(int(number) * _UNITS_S[unit] for number, unit in re.findall(r"([0-9]+)([smhd])", text))
-    if not _DURATION.fullmatch(text) or seconds > _MOST_S:
-        raise ValueError(f"{text!r} is no duration up to a day: write 30s, 5m or 1h30m")
+    if not _DURATION.fullmatch(text) or seconds > most_s:
+        raise ValueError(f"{text!r} is no duration up to {most_s // _MOST_S} days: write 30s, 5m or 1h30m")
     return seconds
 
 

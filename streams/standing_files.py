@@ -48,8 +48,8 @@ class Envelope(BaseModel):
 
     @property
     def key(self) -> bytes:
-        """Where it lies on hub.config: a key of its own, so that the topic keeps every version."""
-        return f"{self.file}/{self.number:06d}".encode()
+        """Where it lies on hub.config: a key of its own, so that the topic keeps every version, also two of one number."""
+        return f"{self.file}/{self.number:06d}-{self.sha256[:8]}".encode()
 
     @property
     def told(self) -> str:

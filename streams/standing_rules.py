@@ -110,14 +110,14 @@ class RuleShelf:
         """The city by all right files in their order; what is wrong with the others, and who published the right ones."""
         files: dict[str, bytes] = {}
         growth = Growth()
-        found = _by_files(city, self.start, files)
+        found = by_files(city, self.start, files)
         for key, value in self.items.items():
             if is_of_silences(key):
                 continue
             name = item_text(key).partition("/")[0]
             try:
                 content, envelope = opened(key, value)
-                further = _by_files(city, self.start, files | {name: content})
+                further = by_files(city, self.start, files | {name: content})
                 growth.take(name, envelope, further)
                 found, files[name] = further, content
                 if envelope is not None and key in news:
@@ -128,14 +128,14 @@ class RuleShelf:
 
 
 _IN_FORCE = "in force"
-_RULE_FILES = ("categories.csv", "matching.yaml", "routing.yaml", "clocks.yaml", *ORGANISATION_FILES)
+RULE_FILES = ("categories.csv", "matching.yaml", "routing.yaml", "clocks.yaml", *ORGANISATION_FILES)
 
 
-def _by_files(city: City, start: City, files: Mapping[str, bytes]) -> City:
+def by_files(city: City, start: City, files: Mapping[str, bytes]) -> City:
     """The city with these rule files; what there is no file for is as at the start. Raises when one is wrong."""
-    unknown = sorted(set(files) - set(_RULE_FILES))
+    unknown = sorted(set(files) - set(RULE_FILES))
     if unknown:
-        raise ValueError(f"there is no rule file {unknown[0]}; the hub reads {', '.join(_RULE_FILES)}")
+        raise ValueError(f"there is no rule file {unknown[0]}; the hub reads {', '.join(RULE_FILES)}")
     categories, matching, routing = start.categories, start.matching, start.routing
     if "categories.csv" in files:
         categories = Categories.load(as_file("categories.csv", files["categories.csv"]))

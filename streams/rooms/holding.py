@@ -10,7 +10,7 @@ In the state: `n|<area>` -> the open sources, each [incident id, [[rule, values 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gridhub.streams.rooms import progress, timers
 from gridhub.streams.rooms.grouping import endangers, told
@@ -79,8 +79,8 @@ def _inhibited(
     return None
 
 
-def _source(rule: InhibitRule, labels: Labels, name: str, sources: list[Row]) -> str | None:
-    wanted = [rule.name, rule.same(labels)]
+def _source(rule: InhibitRule, labels: Labels, name: str, sources: list[list[Any]]) -> str | None:
+    wanted: list[Any] = [rule.name, rule.same(labels)]
     return next((source for source, leads in sources if source != name and wanted in leads), None)
 
 
