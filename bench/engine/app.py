@@ -22,8 +22,9 @@ from work import Stages
 from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.transport import BatchSchema, Effects, LaneGroup, Options, Plan, Silent, install
 
-BATCH_EVENTS = int(os.environ.get("BENCH_BATCH_EVENTS", "2000"))
-QUEUE_BYTES, MEMORY_BYTES = 1 << 20, 16 << 20  # two batches per lane; a record takes twice its bytes in memory
+BATCH_EVENTS = int(os.environ.get("BENCH_BATCH_EVENTS", "4000"))
+QUEUE_BYTES, MEMORY_BYTES = 1 << 20, 16 << 20  # a batch per lane; a record takes twice its bytes in memory
+FETCH_BYTES = 4 << 20
 SWITCH_S = 0.0005  # the thread that fetches must not wait 5 ms for its turn
 
 
@@ -50,6 +51,7 @@ def make_app() -> faust.App:
         batch_events=BATCH_EVENTS,
         queue_bytes=QUEUE_BYTES,
         memory_bytes=MEMORY_BYTES,
+        fetch_bytes=FETCH_BYTES,
     )
     groups = (LaneGroup("locate", tuple(Run.inputs)), LaneGroup("merge", (middle,), changelog))
     install(app, Plan(groups, options, Silent(), structlog.get_logger(), RocksStore))

@@ -23,17 +23,28 @@ _FIELDS = {
     head: [field["name"] for field in job.SCHEMAS[int.from_bytes(head[1:], "big")]["fields"]]
     for head in job.HEADS.values()
 }
+_FIELDS_TEXT = {head: json.dumps(job.SCHEMAS[int.from_bytes(head[1:], "big")]["fields"]) for head in job.HEADS.values()}
 _HEAD = {head: pa.scalar(head, pa.binary()) for head in job.HEADS.values()}
 _NOTHING = pa.scalar(b"", pa.binary())
 _KINDS = {"string": pa.string(), "long": pa.int64(), "int": pa.int32(), "double": pa.float64(), "boolean": pa.bool_()}
 
 
-def by_schema(values: Sequence[bytes]) -> dict[bytes, list[int]]:
-    """The rows of each schema, by header, in order."""
-    found: dict[bytes, list[int]] = {}
+def by_shape(values: Sequence[bytes]) -> dict[bytes, Sequence[int]]:
+    """The rows that can be read together, in order, by a header to read them with: schemas may differ in their name alone."""
+    heads = {value[:5] for value in values}
+    first = {_FIELDS_TEXT[head]: head for head in sorted(heads)}
+    if len(first) == 1:
+        return {head: range(len(values)) for head in first.values()}
+    found: dict[bytes, list[int]] = {head: [] for head in first.values()}
     for row, value in enumerate(values):
-        found.setdefault(value[:5], []).append(row)
-    return found
+        found[first[_FIELDS_TEXT[value[:5]]]].append(row)
+    return dict(found)
+
+
+def prefixed(prefix: bytes, texts: pa.Array) -> list[bytes]:
+    """These texts behind a prefix, as bytes."""
+    joined: list[bytes] = pc.binary_join_element_wise(pa.scalar(prefix), texts.cast(pa.binary()), _NOTHING).to_pylist()
+    return joined
 
 
 def read(head: bytes, values: Sequence[bytes]) -> pa.RecordBatch:

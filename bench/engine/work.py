@@ -15,15 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
-from job import CATEGORY, HOUR_MS, PARTITIONS, ROLES, WINDOW_MS
+from job import CATEGORY, DEPARTMENTS, HOUR_MS, KINDS, PARTITIONS, ROLES, WINDOW_MS
 
 from gridhub.streams.place.shapes import grid_map
 from gridhub.streams.transport import Outputs
 
 Changes = dict[bytes, bytes | None]
-_TIME = Struct(">q")
+_TIME, _CODE = Struct(">q"), Struct(">cI")
 _EVENT = {name: place for place, name in enumerate(columns.arrow_schema(job.HEADS[101]).names)}
 _EMPTY = pa.scalar("")
+_NEVER = (-(1 << 62), b"")
+KINDS_AT_MOST = 64  # in a number of grid and kind
 SMALL = 32  # events of one schema below which rows are cheaper than columns
 _ROLES = [(pa.scalar("/" + role), role) for role in ROLES]
 
@@ -41,11 +43,18 @@ class Stages:
         self._names = sorted(CATEGORY.values())
         self._categories = pa.array(self._names)
         self._category_of = {pair: self._names.index(name) for pair, name in CATEGORY.items()}
+        self._sources, self._kinds = (
+            pa.array(DEPARTMENTS),
+            pa.array([kind for kinds in KINDS.values() for kind in kinds]),
+        )
+        self._category_at = np.full((len(self._sources), len(self._kinds)), -1)
+        for (source, kind), number in self._category_of.items():
+            self._category_at[self._sources.index(source).as_py(), self._kinds.index(kind).as_py()] = number
 
     def locate(self, values: Sequence[bytes], topic: str) -> list[Outputs]:
         """Stage one: each event goes, as it is, to the partition of its grid."""
         made = []
-        for head, rows in columns.by_schema(values).items():
+        for head, rows in columns.by_shape(values).items():
             mine = [values[row] for row in rows] if len(rows) < len(values) else values
             grid = self._map.locate(*self._places(columns.read(head, mine)))
             keys = self._keys
@@ -69,9 +78,10 @@ class Stages:
         """Stage two: drop known ids, find or open incidents, write located events and tasks."""
         outputs: list[Outputs] = []
         changes: Changes = {}
-        for head, rows in columns.by_schema(values).items():
-            grid = [self._grid_of[keys[row]] for row in rows]
-            mine = [values[row] for row in rows]
+        for head, rows in columns.by_shape(values).items():
+            whole = len(rows) == len(values)
+            grid = list(map(self._grid_of.__getitem__, keys if whole else (keys[row] for row in rows)))
+            mine = values if whole else [values[row] for row in rows]
             if len(rows) < SMALL:
                 outputs += self._merge_rows(list(map(job.decode, mine)), grid, state, changes, norm, task, partition)
             else:
@@ -90,9 +100,11 @@ class Stages:
         partition: int,
     ) -> list[Outputs]:
         category = [self._category_of[event["source"], event["type"]] for event in events]
-        ids, times = ([event[name] for event in events] for name in ("event_id", "occurred_at"))
+        ids, times = [b"s" + event["event_id"].encode() for event in events], [event["occurred_at"] for event in events]
+        codes = [g * KINDS_AT_MOST + c for g, c in zip(grid, category, strict=True)]
         norms, tasks = Outputs(norm, [], [], partition), Outputs(task, [], [], partition)
-        for row, incident, opened in zip(*_decide(ids, grid, category, times, state, changes), strict=True):
+        for row, name_, opened in zip(*_decide(ids, codes, times, state, changes), strict=True):
+            incident = name_.decode()
             event, key, name = events[row], self._keys[grid[row]], self._names[category[row]]
             x, y = self._gazetteer[event["address"]] if event["lon"] is None else (event["lon"], event["lat"])
             place = key.decode()
@@ -113,63 +125,74 @@ class Stages:
         task: str,
         partition: int,
     ) -> list[Outputs]:
-        pairs = zip(*(events.column(_EVENT[name]).to_pylist() for name in ("source", "type")), strict=True)
-        category = [self._category_of[pair] for pair in pairs]
-        kept, incidents, opened = _decide(
-            events.column(_EVENT["event_id"]).to_pylist(), grid, category,
-            events.column(_EVENT["occurred_at"]).to_numpy().tolist(), state, changes,
-        )  # fmt: skip
+        id_, source, kind, time_ms, severity, payload = (
+            events.column(_EVENT[name]) for name in ("event_id", "source", "type", "occurred_at", "severity", "payload")
+        )
+        grids = np.array(grid)
+        categories = self._category_at[_places_in(self._sources, source), _places_in(self._kinds, kind)]
+        ids, codes = columns.prefixed(b"s", id_), (grids * KINDS_AT_MOST + categories).tolist()
+        kept, incidents, opened = _decide(ids, codes, time_ms.to_numpy().tolist(), state, changes)
         if not kept:
             return []
         x, y = self._places(events)
         if len(kept) < len(grid):
             rows = np.array(kept)
-            x, y, events = x[rows], y[rows], events.take(pa.array(rows))
-            grid, category = [grid[row] for row in kept], [category[row] for row in kept]
-        incident = pa.array(incidents)
-        names = self._grids.take(pa.array(grid)), self._categories.take(pa.array(category))
-        keys = [self._keys[g] for g in grid]
-        id_, source, time_ms, severity, payload = (
-            events.column(_EVENT[name]) for name in ("event_id", "source", "occurred_at", "severity", "payload")
-        )
+            x, y, grids, categories, picked = x[rows], y[rows], grids[rows], categories[rows], pa.array(rows)
+            id_, source, time_ms, severity, payload = (
+                column.take(picked) for column in (id_, source, time_ms, severity, payload)
+            )
+        incident = pa.array(incidents, pa.string())
+        names = self._grids.take(pa.array(grids)), self._categories.take(pa.array(categories))
+        keys = [self._keys[g] for g in grids.tolist()]
         located = [
             id_, source, names[1], time_ms, names[0], incident, pa.array(opened), pa.array(x), pa.array(y), severity, payload,
         ]  # fmt: skip
         made = [Outputs(norm, keys, columns.write(job.HEAD_NORM, located), partition)]
         if any(opened):
             new = np.nonzero(np.array(opened))[0]
-            picked = [column.take(pa.array(new)) for column in (incident, id_, *names, severity, time_ms)]
+            opening = [column.take(pa.array(new)) for column in (incident, id_, *names, severity, time_ms)]
             owners = [keys[row] for row in new.tolist()]
-            made += [Outputs(task, owners, values, partition) for values in _tasks(*picked)]
+            made += [Outputs(task, owners, values, partition) for values in _tasks(*opening)]
         return made
 
 
-def _decide(  # noqa: PLR0913  # columns
-    ids: list[str], grid: list[int], category: list[int], times: list[int], state: Any, changes: Changes
-) -> tuple[list[int], list[str], list[bool]]:
+def _places_in(names: pa.Array, column: pa.Array) -> Any:
+    """Where each value of the column stands among the names."""
+    return pc.index_in(column, names).to_numpy()
+
+
+def _decide(
+    id_keys: list[bytes], codes: list[int], times: list[int], state: Any, changes: Changes
+) -> tuple[list[int], list[bytes], list[bool]]:
     """The rules over state: which rows stay, their incidents, and which of these they open; `changes` grows by them."""
-    id_keys = [b"s" + id_.encode() for id_ in ids]
-    open_keys = [b"o" + (g * 64 + c).to_bytes(4, "big") for g, c in zip(grid, category, strict=True)]
+    places = list(dict.fromkeys(codes))
+    open_keys = [_CODE.pack(b"o", code) for code in places]
     found = state.get_many(id_keys + open_keys)
-    seen, known = found[: len(ids)], found[len(ids) :]
+    known = [changes.get(key) or before for key, before in zip(open_keys, found[len(id_keys) :], strict=True)]
+    open_ = {
+        code: (_TIME.unpack_from(last)[0], last[8:])
+        for code, last in zip(places, known, strict=True)
+        if last is not None
+    }
     kept, incidents, opened = [], [], []
-    unpack, pack = _TIME.unpack_from, _TIME.pack
-    for row, (before, id_key, open_key, time_ms) in enumerate(zip(seen, id_keys, open_keys, times, strict=True)):
+    moved = set()
+    for row, (before, id_key, code, time_ms) in enumerate(zip(found, id_keys, codes, times)):  # noqa: B905  # open keys come last
         if before is not None or id_key in changes:
             continue
         changes[id_key] = b"1"
         kept.append(row)
-        last = changes.get(open_key) or known[row]
-        if last is not None and time_ms - unpack(last)[0] <= WINDOW_MS:
-            if time_ms > unpack(last)[0]:
-                changes[open_key] = pack(time_ms) + last[8:]
-            incidents.append(last[8:].decode())
-            opened.append(False)
-        else:
-            incident = "inc-" + ids[row]
-            changes[open_key] = pack(time_ms) + incident.encode()
-            incidents.append(incident)
-            opened.append(True)
+        since_ms, incident = open_.get(code, _NEVER)
+        if new := time_ms - since_ms > WINDOW_MS:
+            incident = b"inc-" + id_key[1:]
+        if new or time_ms > since_ms:
+            open_[code] = time_ms, incident
+            moved.add(code)
+        incidents.append(incident)
+        opened.append(new)
+    for code, key in zip(places, open_keys, strict=True):
+        if code in moved:
+            time_ms, incident = open_[code]
+            changes[key] = _TIME.pack(time_ms) + incident
     return kept, incidents, opened
 
 

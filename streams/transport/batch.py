@@ -14,6 +14,7 @@ from faust.events import Event
 from faust.types import TP
 
 from gridhub.streams.transport.records import Headers, columns, first_offset, join, last_offset, sizes
+from gridhub.streams.transport.records import size as size_of
 
 
 class Output(NamedTuple):
@@ -120,6 +121,10 @@ class Piece(NamedTuple):
 
 def cut(parts: Mapping[TP, Sequence[Any]], limit_bytes: int, limit_events: int = sys.maxsize) -> Iterator[Piece]:
     """The same records in the same order, in pieces that end with the record that reaches one of the limits."""
+    whole = sum(map(size_of, parts.values()))
+    if 0 < sum(map(len, parts.values())) <= limit_events and whole < limit_bytes:
+        yield Piece({tp: records for tp, records in parts.items() if len(records)}, whole)
+        return
     piece: dict[TP, Sequence[Any]] = {}
     size = events = 0
     for tp, records in parts.items():

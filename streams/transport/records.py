@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
+from operator import add
 from typing import Any, overload
 
 from aiokafka import ConsumerRecord
@@ -15,6 +16,14 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 def _size(data: bytes | None) -> int:
     return len(data) if data is not None else -1
+
+
+def _lengths(column: list[bytes | None]) -> list[int]:
+    """Bytes of each; None has none."""
+    try:
+        return list(map(len, column))  # type: ignore[arg-type]  # few columns hold None, and those raise
+    except TypeError:
+        return [len(data or b"") for data in column]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +77,16 @@ class Records(Sequence[ConsumerRecord[bytes, bytes]]):
 
     def sizes(self) -> list[int]:
         """Bytes of key and value of each record."""
-        return [len(key or b"") + len(value or b"") for key, value in zip(self.keys, self.values, strict=True)]
+        return list(map(add, _lengths(self.keys), _lengths(self.values)))
+
+    def size(self) -> int:
+        """Bytes of all keys and values."""
+        return sum(_lengths(self.keys)) + sum(_lengths(self.values))
+
+
+def size(records: Sequence[Any]) -> int:
+    """Bytes of all keys and values."""
+    return records.size() if isinstance(records, Records) else sum(sizes(records))
 
 
 def sizes(records: Sequence[Any]) -> list[int]:
@@ -105,11 +123,12 @@ def join(parts: Sequence[Sequence[Any]]) -> Sequence[Any]:
     return _joined(found)
 
 
-def run(offsets: list[int]) -> Sequence[int]:
-    """The same ascending offsets, as a range where none is missing: a number each would take as much as a short key."""
-    if offsets and offsets[-1] - offsets[0] == len(offsets) - 1:
-        return range(offsets[0], offsets[-1] + 1)
-    return offsets
+def _run(parts: list[Records]) -> Sequence[int]:
+    """The parts' offsets, as a range where none is missing: a number each would take as much as a short key."""
+    offsets = [part.offsets for part in parts if len(part)]
+    if all(isinstance(part, range) for part in offsets) and all(a[-1] + 1 == b[0] for a, b in pairwise(offsets)):
+        return range(offsets[0][0], offsets[-1][-1] + 1) if offsets else range(0)
+    return list(chain.from_iterable(offsets))
 
 
 def _joined(parts: list[Records]) -> Records:
@@ -120,7 +139,7 @@ def _joined(parts: list[Records]) -> Records:
         parts[0].tp,
         list(chain.from_iterable(part.keys for part in parts)),
         list(chain.from_iterable(part.values for part in parts)),
-        run(list(chain.from_iterable(part.offsets for part in parts))),
+        _run(parts),
         list(chain.from_iterable(part.timestamps for part in parts)),
         headers,
         parts[-1].timestamp_type,

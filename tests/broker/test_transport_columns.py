@@ -35,7 +35,7 @@ from gridhub.streams.transport.columns import Column, _few, _many, fill, place
 from gridhub.streams.transport.fetch import _take, drain
 from gridhub.streams.transport.murmur2 import partitions
 from gridhub.streams.transport.pace import Pace
-from gridhub.streams.transport.records import columns, first_offset, join, last_offset, run, sizes
+from gridhub.streams.transport.records import columns, first_offset, join, last_offset, sizes
 from gridhub.streams.transport.sender import PAUSES_S, LaneSender
 
 PLACE, HOME = TopicPartition("t", 0), TP("t", 0)
@@ -175,12 +175,12 @@ def some(first, count, *, lines=None, tp=HOME):
     """Records with offsets from `first` on."""
     offsets = list(range(first, first + count))
     keys, values = [b"%d" % o for o in offsets], [b"v%d" % o for o in offsets]
-    return Records(tp, keys, values, run(offsets), [5] * count, lines, 1)
+    return Records(tp, keys, values, range(first, first + count), [5] * count, lines, 1)
 
 
 def test_records_are_rows_too():
     """Each place gives aiokafka's row, a part gives columns again, and a hole in the offsets is kept."""
-    records = Records(HOME, [None, b"k"], [b"v", None], run([3, 7]), [1, 2], [(("a", b"b"),), ()], 1)
+    records = Records(HOME, [None, b"k"], [b"v", None], [3, 7], [1, 2], [(("a", b"b"),), ()], 1)
     assert [row.offset for row in records] == [records[0].offset, records[-1].offset] == [3, 7]
     assert (records[0].headers, records[1].headers, records[0].timestamp_type) == ((("a", b"b"),), (), 1)
     assert (records[1].serialized_key_size, records[1].serialized_value_size) == (1, -1)
