@@ -89,6 +89,7 @@ class Metrics:
         self.incidents_closed = _made(Counter, "gridhub_incidents_closed_total", registry)
         self.tasks_dispatched = _made(Counter, "gridhub_tasks_dispatched_total", registry)
         self.task_steps = _made(Counter, "gridhub_task_steps_total", registry)
+        self.incidents_reopened = _made(Counter, "gridhub_incidents_reopened_total", registry)
         self.tasks_overdue = _made(Counter, "gridhub_tasks_overdue_total", registry)
         self.timers_set = _made(Counter, "gridhub_timers_set_total", registry)
         self.timers_fired = _made(Counter, "gridhub_timers_fired_total", registry)
@@ -120,7 +121,9 @@ class Metrics:
             _touch(by_department, departments)
         for room, reasons in ROOM_REASONS.items():
             _touch(self.refused, departments if room in {"admit", "normalise"} else [UNKNOWN], [room], reasons)
-        for by_matter in (self.merged, self.possible, self.attached, self.incidents_closed):
+        for by_matter in (
+            self.merged, self.possible, self.attached, self.incidents_closed, self.incidents_reopened,
+        ):  # fmt: skip
             _touch(by_matter, matter_groups)
         _touch(self.incidents_opened, matter_groups, "1234")
         _touch(self.task_steps, TASK_STAGES)

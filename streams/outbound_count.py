@@ -11,11 +11,15 @@ import orjson
 from gridhub.streams import road, timer_keys
 from gridhub.streams.memory import Changes, State
 from gridhub.streams.metrics import Metrics
+from gridhub.streams.rooms.clocks import KINDS, PAUSE
 from gridhub.streams.rooms.ledger import task_key
 from gridhub.streams.rooms.outbound import Dispatched, Tracked
+from gridhub.streams.rooms.reopening import is_news
 from gridhub.streams.rooms.timers import Timer
 from gridhub.streams.series import UNKNOWN
 
+_NO_STEPS = frozenset(f"timer/{kind}" for kind in KINDS if kind != PAUSE)
+"""What changes a task's version by a timer, and not its stage."""
 _BY_OUTCOME = {"merged": "merged", "possible": "possible", "attached": "attached"}
 
 
@@ -33,7 +37,9 @@ def count_events(metrics: Metrics, result: road.Outbound, groups: Mapping[str, s
     alone = [row for row in opened if not row["parent_id"]]
     kinds = ((groups.get(row["category"], UNKNOWN), str(row["severity"])) for row in alone)
     metrics.count(metrics.incidents_opened, kinds)
-    metrics.count(metrics.incidents_open, ((str(partition), row["area"][:6]) for row in opened))
+    again = [row for row in result.sent.incident_rows if is_news(row)]
+    metrics.count(metrics.incidents_open, ((str(partition), row["area"][:6]) for row in [*opened, *again]))
+    _count_reopened(metrics, again, groups)
     _count_tasks(metrics, result.sent.task_rows)
 
 
@@ -43,9 +49,15 @@ def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], p
         metrics.incidents_closed.labels(groups.get(row["category"], UNKNOWN)).inc()
         metrics.incidents_open.labels(str(partition), row["area"][:6]).dec()
     metrics.count(metrics.incidents_open, ((str(partition), row["area"][:6]) for row in tracked.opened))
+    _count_reopened(metrics, [row for row in tracked.opened if is_news(row)], groups)
     rows = tracked.task_rows
-    metrics.count(metrics.task_steps, ((row["stage"],) for row in rows if row["version"] > 1))
+    steps = (row for row in rows if row["version"] > 1 and row["changed_by"] not in _NO_STEPS)
+    metrics.count(metrics.task_steps, ((row["stage"],) for row in steps))
     _count_tasks(metrics, rows)
+
+
+def _count_reopened(metrics: Metrics, rows: list[dict[str, Any]], groups: Mapping[str, str]) -> None:
+    metrics.count(metrics.incidents_reopened, ((groups.get(row["category"], UNKNOWN),) for row in rows))
 
 
 def count_timers(metrics: Metrics, changes: Changes, fired: list[Timer], now_ms: int) -> None:

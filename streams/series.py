@@ -99,6 +99,10 @@ SERIES = (
     ),
     Series("gridhub_incidents_closed_total", "counter", "incidents", ("matter_group",), "Incidents closed"),
     Series(
+        "gridhub_incidents_reopened_total", "counter", "incidents", ("matter_group",),
+        "Closed incidents opened again because the matter came back (false closes)",
+    ),
+    Series(
         "gridhub_incidents_open", "gauge", "incidents", ("partition", "district"),
         "Incidents open now in the state of the partitions that this worker owns",
     ),
