@@ -163,6 +163,11 @@ class Intervals:
                 for minute in one.minutes}  # fmt: skip
         self._steps = sorted({0, *(minute % _DAY_MINUTES for minute in ends)})
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the intervals."""
+        return tuple(self._ranges)
+
     def holds(self, name: str, at_ms: int, workday: Workday) -> bool:
         """Whether this interval holds at a moment."""
         return any(part.holds(at_ms, workday) for part in self._ranges[name])

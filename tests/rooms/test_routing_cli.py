@@ -13,6 +13,12 @@ from gridhub.streams.routing_cli import route
 FILE = Path(__file__).parents[2] / "config" / "routing.yaml"
 
 
+def line_of(text):
+    """The first line of the bundled file with this text in it."""
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
 @pytest.fixture
 def run():
     """Call the command with these words."""
@@ -27,7 +33,8 @@ def test_test_prints_one_line_per_task_and_the_handler_first(run):
     assert [line["action"] for line in lines].count("handle") == 1
     assert lines[0] == {
         "action": "handle", "recipient": "department_unit:fire-420202", "recipient_name": "黄石港区 消防救援大队",
-        "accept_min": 2, "finish_min": 60.0, "route": "root/fire-and-gas", "left_out": 0,
+        "accept_min": 2, "finish_min": 60.0, "route": "root/fire-and-gas",
+        "line": line_of("department: fire, action: handle, accept_min: 2"), "left_out": 0,
     }  # fmt: skip
 
 
