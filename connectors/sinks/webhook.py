@@ -22,7 +22,7 @@ ASKED_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_
 SERVER_ERROR = 500
 SUCCESS = range(200, 300)
 MOST_WAIT_S = 3600.0
-LARGEST_ANSWER = 64 << 10  # nobody reads it, but a connection is used again only when it was read
+LARGEST_ANSWER = 64 << 10  # a person may look for it in a trace; nobody here reads more
 SEEN_BEFORE = {HTTPStatus.CONFLICT}  # a target that knows the key already may say so
 
 
@@ -37,7 +37,8 @@ class WebhookSink:
     def __init__(self, target: Webhook, secret: str, clock: Callable[[], datetime] = now) -> None:
         self._url, self._clock = target.url, clock
         self._signature = Signature(secret)
-        limits = httpx.Limits(max_connections=target.parallel, max_keepalive_connections=target.parallel)
+        # a connection carries one delivery: where a target answers twice, the second answer must not be the next one's
+        limits = httpx.Limits(max_connections=target.parallel, max_keepalive_connections=0)
         self._client = httpx.AsyncClient(timeout=target.timeout_s, limits=limits, follow_redirects=False)
 
     async def send(self, message: Message) -> Answer:
