@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import shapely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from gridhub.streams.organisation.units import Unit
 
 METRES_PER_DEGREE = 111_195.0
-_CHUNK = 512
 
 
 class Near(NamedTuple):
@@ -59,12 +59,11 @@ class Responders:
     ) -> NDArray[np.bool_]:
         """Which of the points (n,) have a unit of the capability within the walk; only units whose id is in `there`."""
         able = [number for number in self._who(frozenset([capability]))[0] if self.units[number].id in there]
-        xy, points = self._xy[able], self._plane(lon, lat)
+        tree = shapely.STRtree(shapely.points(self._xy[able]))
+        points = shapely.points(self._plane(lon, lat))
+        reached, _ = tree.query(points, predicate="dwithin", distance=self._walking.metres(minutes))
         found = np.zeros(len(points), dtype=np.bool_)
-        limit = self._walking.metres(minutes)
-        for begin in range(0, len(points) if able else 0, _CHUNK):
-            away = points[begin : begin + _CHUNK, None, :] - xy[None, :, :]
-            found[begin : begin + _CHUNK] = (np.hypot(away[..., 0], away[..., 1]) <= limit).any(axis=1)
+        found[reached] = True
         return found
 
     def _who(self, capabilities: frozenset[str]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
