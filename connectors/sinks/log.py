@@ -50,11 +50,18 @@ class Log:
         """End the connection."""
         await self._producer.stop()
 
-    async def write(self, fates: Iterable[tuple[Place, Delivered]], offsets: Mapping[int, int]) -> None:
-        """All of it or nothing: each fate in hub.deliveries, what is parked (or no longer) in hub.parked, the offsets."""
+    async def write(
+        self, fates: Iterable[tuple[Place, Delivered]], offsets: Mapping[int, int], gone: Iterable[str] = ()
+    ) -> None:
+        """All of it or nothing: each fate in hub.deliveries, what is parked (or no longer) in hub.parked, the offsets.
+
+        `gone` are parked deliveries of versions that hub.tasks has no longer: a later version took their place.
+        """
         async with self._producer.transaction():
             for place, delivered in fates:
                 await self._tell(place, delivered)
+            for delivery_id in gone:
+                await self._producer.send(topics.PARKED.name, None, delivery_id.encode())
             if offsets:
                 marks = {TopicPartition(topics.TASKS.name, n): OffsetAndMetadata(o, "") for n, o in offsets.items()}
                 await self._producer.send_offsets_to_transaction(marks, group(self._target))

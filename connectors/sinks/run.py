@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from gridhub.connectors.sinks.contract import Fate, Message
+from gridhub.connectors.sinks.contract import Answer, Fate, Message
+from gridhub.connectors.sinks.courier import Delivered
 from gridhub.connectors.sinks.log import Log, Place, group, parked
 from gridhub.schemas.codec import Codec, Decoded
 from gridhub.streams import topics
@@ -20,7 +21,7 @@ from gridhub.streams import topics
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gridhub.connectors.sinks.courier import Courier, Delivered
+    from gridhub.connectors.sinks.courier import Courier
 
 MOST_AT_ONCE = 200
 POLL_MS = 500
@@ -36,6 +37,7 @@ class Desk:
         self._target = courier.target
         self._log = log.bind(target=self._target.name)
         self._slots = asyncio.Semaphore(self._target.parallel)
+        self._behind: set[str] = set()  # tasks of which a version is parked until the target is well again
 
     async def run(self) -> None:
         """Begin anew after each trouble with Kafka, from the offsets that are committed."""
@@ -57,6 +59,8 @@ class Desk:
             await book.start()
             stack.push_async_callback(_quietly, consumer.stop)
             await consumer.start()
+            waiting = await parked(self._bootstrap, self._codec, self._target.name)
+            self._behind = {row["task_id"] for row in waiting.values() if row["fate"] == Fate.LATER}
             again = asyncio.get_running_loop().time() + self._target.redeliver_s
             while True:
                 await self._carry(await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_AT_ONCE), book)
@@ -99,7 +103,17 @@ class Desk:
 
     async def _line(self, line: list[Found]) -> list[tuple[Place, Delivered]]:
         async with self._slots:
-            return [(place, self._told(await self._courier.deliver(message))) for place, message in line]
+            return [(place, self._told(await self._one(message))) for place, message in line]
+
+    async def _one(self, message: Message) -> Delivered:
+        """Carry a message; while an earlier version of its task waits, it waits behind it: the target sees them in order."""
+        task_id = message.task["task_id"]
+        if task_id in self._behind:
+            return Delivered(message, Answer(Fate.LATER, "an earlier version waits"), 0)
+        delivered = await self._courier.deliver(message)
+        if delivered.answer.fate == Fate.LATER:
+            self._behind.add(task_id)
+        return delivered
 
     def _told(self, delivered: Delivered) -> Delivered:
         if delivered.parked:
@@ -115,8 +129,10 @@ class Desk:
         rows = [row for row in waiting.values() if refused_too or row["fate"] == Fate.LATER]
         if not rows:
             return 0
-        fates = await self.deliver([found for row in rows if (found := await self._again(row))])
-        await book.write(fates, {})
+        self._behind -= {row["task_id"] for row in rows}
+        pairs = [(row, await self._again(row)) for row in sorted(rows, key=lambda row: row["version"])]
+        fates = await self.deliver([found for _, found in pairs if found])
+        await book.write(fates, {}, [row["delivery_id"] for row, found in pairs if not found])
         return sum(not delivered.parked for _, delivered in fates)
 
     async def _again(self, row: dict[str, Any]) -> Found | None:
