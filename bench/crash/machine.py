@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ STATE_LIMIT_MB = 128  # below this the transport stops a worker
 STOP_LIMIT_S = 60.0
 HASTY = 0.6  # how often a worker is started again before its disk has space
 FAKETIME = "faketime/libfaketimeMT.so.1"
+_STEP_BYTES = 1 << 20
 
 
 def small_disk(cell: Cell) -> None:
@@ -50,9 +54,21 @@ def disk_full(cell: Cell) -> None:
 
 
 def _fill(ballast: Path, left_mb: int) -> None:
-    free = shutil.disk_usage(ballast.parent).free
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(4096, free - (left_mb << 20)))
+    """Fill the disk up to `left_mb`; the worker may write meanwhile, so it is asked again what is free before each step."""
+    with ballast.open("wb") as file, _until_full():
+        while (free := shutil.disk_usage(ballast.parent).free - (left_mb << 20)) > 0:
+            size = file.seek(0, os.SEEK_END)
+            os.posix_fallocate(file.fileno(), size, min(free, _STEP_BYTES))
+
+
+@contextmanager
+def _until_full() -> Iterator[None]:
+    """A disk that has no space left is what was wanted."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
 
 
 def _await_end(cell: Cell, part: Any) -> None:
