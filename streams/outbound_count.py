@@ -18,8 +18,8 @@ from gridhub.streams.rooms.reopening import is_news
 from gridhub.streams.rooms.timers import Timer
 from gridhub.streams.series import UNKNOWN
 
-_NO_STEPS = frozenset(f"timer/{kind}" for kind in KINDS if kind != PAUSE)
-"""What changes a task's version by a timer, and not its stage."""
+_NO_STEPS = tuple(f"timer/{kind}/" for kind in KINDS if kind != PAUSE)
+"""How the cause of a version begins that a timer changed, and not its stage."""
 _BY_OUTCOME = {"merged": "merged", "possible": "possible", "attached": "attached"}
 
 
@@ -51,7 +51,7 @@ def count_steps(metrics: Metrics, tracked: Tracked, groups: Mapping[str, str], p
     metrics.count(metrics.incidents_open, ((str(partition), row["area"][:6]) for row in tracked.opened))
     _count_reopened(metrics, [row for row in tracked.opened if is_news(row)], groups)
     rows = tracked.task_rows
-    steps = (row for row in rows if row["version"] > 1 and row["changed_by"] not in _NO_STEPS)
+    steps = (row for row in rows if row["version"] > 1 and not row["changed_by"].startswith(_NO_STEPS))
     metrics.count(metrics.task_steps, ((row["stage"],) for row in steps))
     _count_tasks(metrics, rows)
 

@@ -94,7 +94,8 @@ def cancel(report: Row, incident: Row, desk: Desk) -> Taken:
     tasks = desk.tasks_of(incident)
     if progress.worked_on(task, report["actor"]):
         raise Refused(Reason.SAME_ACTOR, "Who handles a task may not cancel it.")
-    others = [one for one in tasks if one["action"] == "handle" and is_open(one["stage"]) and one is not task]
+    handling = [one["task_id"] for one in tasks if one["action"] == "handle" and is_open(one["stage"])]
+    others = [name for name in handling if name != task["task_id"]]
     if task["action"] == "handle" and incident["state"] == "open" and not others:
         raise Refused(Reason.WRONG_TRANSITION, "It is the last task that handles the incident: cancel the incident.")
     at = progress.time_of(report, task["stage_since"], desk.now_ms)

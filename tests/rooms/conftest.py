@@ -14,11 +14,14 @@ from gridhub.streams.matching import Matching
 from gridhub.streams.memory import MemoryState
 from gridhub.streams.records import LOCATED, table
 from gridhub.streams.road import chime, settle
+from gridhub.streams.rooms import clocks
 from gridhub.streams.rooms.deduplicate import deduplicate
 from gridhub.streams.rooms.dispatch import dispatch
+from gridhub.streams.rooms.ledger import Ledger, incident_key, task_key
 from gridhub.streams.rooms.outbound import STATUS, Deduplicated, Dispatched, OutboundFacts, Tracked
 from gridhub.streams.rooms.track import track
 from gridhub.streams.routing import Routing
+from gridhub.streams.timer_keys import due_ms_of, named
 
 NOW = 1_790_000_000_000
 HOUR_MS = 3_600_000
@@ -150,6 +153,35 @@ class World:
             self.notices += tracked.notices
             self._publish(tracked)
         return done
+
+    def stored(self, task_id: str) -> Row:
+        """A task as the state has it, with what only the state knows."""
+        return orjson.loads(self.state[task_key(task_id)])
+
+    def store(self, task: Row) -> None:
+        """Put a task into the state as it is, with the timer that it demands."""
+        ledger = Ledger(self.state)
+        ledger.fetch([task_key(task["task_id"])])
+        clocks.keep(ledger, task)
+        self.state.apply(ledger.changes())
+        self.tasks[task["task_id"]] = task
+
+    def stored_incident(self, incident_id: str) -> Row:
+        """An incident as the state has it."""
+        return orjson.loads(self.state[incident_key(incident_id)])
+
+    def store_incident(self, incident: Row) -> None:
+        """Put an incident into the state as it is."""
+        self.state.apply({incident_key(incident["incident_id"]): orjson.dumps(incident)})
+
+    def timers(self, subject: str) -> list[tuple[str, int]]:
+        """Kind and time of the timers of this subject."""
+        keys = [key for key, _ in self.state.due(2**62, 10_000)]
+        return [(named(key)[0], due_ms_of(key)) for key in keys if named(key)[1] == subject]
+
+    def drop_timers(self) -> None:
+        """Forget every timer, as a state from before timers has none."""
+        self.state.apply({key: None for key in list(self.state) if key[:2] in {b"d|", b"d@"}})
 
     def finish(self, task_id: str) -> None:
         """One task from dispatched to closed, handled by one person and checked by another."""
