@@ -117,8 +117,9 @@ def _span(text: str, words: tuple[str, ...], first: int, least: int, most: int) 
         raise ValueError(
             f"{text!r} is no range: write one value or two with a colon between, as monday:friday"
         ) from error
-    if not 1 <= len(numbers) <= 2 or any(not least <= one <= most for one in numbers) or (numbers[0] > numbers[-1] and
-                                                                                          numbers[-1] > 0):  # fmt: skip
+    # 5:-3 goes from the 5th to the third last day: which comes first depends on the month
+    backwards = numbers[0] > numbers[-1] and (least >= 0 or numbers[0] < 0 or numbers[-1] > 0)
+    if not 1 <= len(numbers) <= 2 or backwards or any(not least <= one <= most for one in numbers):
         raise ValueError(f"{text!r} is no range between {least} and {most}, the smaller end first")
     if least < 0 and 0 in numbers:
         raise ValueError(f"{text!r}: days of a month count from 1, or from its end from -1")
