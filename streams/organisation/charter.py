@@ -53,6 +53,7 @@ class UnitLine(NamedTuple):
     lon: float | None
     lat: float | None
     clock: str
+    line: int = 0  # in the file
 
 
 class DutyLine(NamedTuple):

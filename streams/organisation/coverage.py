@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gridhub.streams.organisation.duty import staffed
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,7 +35,7 @@ def coverage(
     codes = np.array([grid.code for grid in grids])
     lon, lat = np.array([grid.lon for grid in grids]), np.array([grid.lat for grid in grids])
     units = organisation.responders.units
-    there = {unit.id for unit in units if at_ms is None or staffed(organisation, unit, at_ms) is not None}
+    there = {unit.id for unit in units if at_ms is None or organisation.is_staffed(unit, at_ms)}
     leads = np.array([city.root if digits == 4 else code[:digits] for code in codes])
     for name in organisation.charter.capabilities:
         able = sum(1 for unit in units if name in unit.capabilities and unit.id in there)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gridhub.streams.organisation.calendar import CHINA_MS, DAY_MS
+from gridhub.streams.organisation.calendar import CHINA_MS, DAY_MS, MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from gridhub.streams.rooms.organisation import Organisation
 
 NOBODY, WORK_HOURS = "无人值班", "工作时间"
-_MOST_LEVELS = 12
 
 
 class Duty(NamedTuple):
@@ -32,62 +31,80 @@ class Duty(NamedTuple):
         return self.person or self.unit
 
 
-def on_duty(organisation: Organisation, unit_id: str, at_ms: int) -> Duty:
-    """Who answers for this unit at a moment: itself, else the nearest unit above it that is staffed then.
+class Minute:
+    """The shifts and clocks that run in one minute, each worked out once: rosters change on the minute."""
 
-    Where nobody up to the city's grid centre is, that centre is named, with the shift NOBODY.
+    def __init__(self, charter: Charter, minute: int) -> None:
+        """`minute` counts from 1970."""
+        self.at_ms = minute * MINUTE_MS
+        self._charter = charter
+        self._began: dict[str, int | None] = {}
+        self._works: dict[str, bool] = {}
+
+    def began(self, shift: str) -> int | None:
+        """The number of the day on which the shift that runs now began; None when it does not run."""
+        if shift not in self._began:
+            self._began[shift] = self._charter.shifts[shift].began(self.at_ms, self._charter.calendar)
+        return self._began[shift]
+
+    def works(self, clock: str) -> bool:
+        """Whether the clock counts now."""
+        if clock not in self._works:
+            self._works[clock] = self._charter.calendar.is_working(self.at_ms, clock)
+        return self._works[clock]
+
+
+def on_duty(organisation: Organisation, unit_id: str, minute: Minute) -> Duty:
+    """Who answers for this unit in a minute: itself, else whoever answers for the unit above it, as its stand-in.
+
+    Where nobody up to the city's grid centre is there, that centre is named, with the shift NOBODY.
     """
-    unit = last = organisation.unit(unit_id)
-    for _ in range(_MOST_LEVELS):
-        found = staffed(organisation, unit, at_ms)
-        if found is not None:
-            away = unit_id if unit.id != unit_id else found.substitute_for
-            return found._replace(substitute_for=away)
-        last, above = unit, organisation.upper(unit.id)
-        if above is None:
-            break
-        unit = above
-    return Duty(last.id, None, None, unit_id if last.id != unit_id else None, NOBODY)
-
-
-def staffed(organisation: Organisation, unit: Unit, at_ms: int) -> Duty | None:
-    """Who of the unit itself is there at a moment; None when nobody is."""
-    charter = organisation.charter
-    lines = charter.duties.get(unit.id, ())
-    found = next(_by_roster(charter, unit, lines, at_ms), None)
+    found = staffed(organisation, organisation.unit(unit_id), minute)
     if found is not None:
         return found
-    shift = _running(charter, unit, {line.shift for line in lines}, at_ms)
+    above = organisation.upper(unit_id)
+    if above is None:
+        return Duty(unit_id, None, None, None, NOBODY)
+    return organisation.on_duty(above.id, minute.at_ms)._replace(substitute_for=unit_id)
+
+
+def staffed(organisation: Organisation, unit: Unit, minute: Minute) -> Duty | None:
+    """Who of the unit itself is there in a minute; None when nobody is."""
+    charter = organisation.charter
+    lines = charter.duties.get(unit.id, ())
+    found = next(_by_roster(charter, unit, lines, minute), None) if lines else None
+    if found is not None:
+        return found
+    shift = _running(charter, unit, {line.shift for line in lines}, minute)
     if shift is None:
         return None
-    staff = organisation.staff(unit.id, at_ms)
+    staff = organisation.staff(unit.id, minute.at_ms)
     if not staff:
         return Duty(unit.id, None, None, None, shift)
-    return next(_present(charter, unit, staff, at_ms, shift), None)
+    return next(_present(charter, unit, staff, minute, shift), None)
 
 
-def _running(charter: Charter, unit: Unit, rostered: set[str], at_ms: int) -> str | None:
+def _running(charter: Charter, unit: Unit, rostered: set[str], minute: Minute) -> str | None:
     """The name of the unit's shift that runs and has no roster; a unit without shifts is there in its work hours."""
     if not unit.shifts:
-        works = not rostered and charter.calendar.is_working(at_ms, unit.clock)
-        return WORK_HOURS if works else None
-    shifts = (charter.shifts[name] for name in unit.shifts if name not in rostered)
-    return next((shift.name for shift in shifts if shift.began(at_ms, charter.calendar) is not None), None)
+        return WORK_HOURS if not rostered and minute.works(unit.clock) else None
+    running = (name for name in unit.shifts if name not in rostered and minute.began(name) is not None)
+    return next((charter.shifts[name].name for name in running), None)
 
 
-def _by_roster(charter: Charter, unit: Unit, lines: Sequence[DutyLine], at_ms: int) -> Iterator[Duty]:
+def _by_roster(charter: Charter, unit: Unit, lines: Sequence[DutyLine], minute: Minute) -> Iterator[Duty]:
     for line in lines:
-        shift = charter.shifts[line.shift]
-        day = shift.began(at_ms, charter.calendar)
+        day = minute.began(line.shift)
         if day is not None and line.since <= day and (line.until is None or day <= line.until):
             turn = (day - line.since) // line.turn_days % len(line.persons) if line.turn_days else 0
-            yield from _present(charter, unit, line.persons[turn:] + line.persons[:turn], at_ms, shift.name)
+            order = line.persons[turn:] + line.persons[:turn]
+            yield from _present(charter, unit, order, minute, charter.shifts[line.shift].name)
 
 
-def _present(charter: Charter, unit: Unit, persons: Sequence[str], at_ms: int, shift: str) -> Iterator[Duty]:
+def _present(charter: Charter, unit: Unit, persons: Sequence[str], minute: Minute, shift: str) -> Iterator[Duty]:
     """Those of these persons, in order, who are there, or for whom somebody stands in."""
     for person in persons:
-        there = stand_in(charter, person, at_ms)
+        there = stand_in(charter, person, minute.at_ms)
         if there is not None:
             known = charter.persons.get(there)
             contact = known.contact or None if known is not None else None

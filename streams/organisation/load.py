@@ -26,6 +26,7 @@ from gridhub.streams.organisation.tables import (
     read_files,
 )
 from gridhub.streams.organisation.workdays import FIRST, LAST, Workdays
+from gridhub.streams.rooms.organisation import Organisation
 from gridhub.streams.strictyaml import Lines, strict_yaml_lines
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path as Folder
 
     from gridhub.streams.rooms.outbound import Categories, Places
+
+_MOST_LEVELS = 40
 
 
 class Around(NamedTuple):
@@ -93,8 +96,20 @@ def parse_charter(files: Read, around: Around) -> Charter:
         invitations=said.invitations(),
         supervision=form.supervision,
     )
+    _check_parents(Organisation(around.places, {}, charter), problems)
     problems.stop()
     return charter
+
+
+def _check_parents(chart: Organisation, problems: Problems) -> None:
+    """Parents of units.csv that lead back to their unit would raise a matter for ever."""
+    for name, line in chart.charter.units.items():
+        above = [line.recipient]
+        while line.parent and len(above) <= _MOST_LEVELS and (upper := chart.above(above[-1])) is not None:
+            above.append(upper)
+        if len(above) > _MOST_LEVELS:
+            sentence = f"the units above {name} go in a circle from {line.parent} on; give one of them another parent"
+            problems.add("units.csv", line.line, sentence)
 
 
 class _Said:

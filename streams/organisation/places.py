@@ -30,8 +30,6 @@ def units_of(
             problems.add(line.name, line.number, sentence)
         if not wrong:
             found[line["id"]] = _unit(line)
-    for name in _in_circles(found):
-        problems.add("units.csv", 1, f"the parents of {name} go in a circle; one of them must have a unit above")
     return found
 
 
@@ -85,15 +83,5 @@ def _unit(line: Line) -> UnitLine:
         lon=float(line["lon"]) if line["lon"] else None,
         lat=float(line["lat"]) if line["lat"] else None,
         clock=line["clock"],
+        line=line.number,
     )
-
-
-def _in_circles(units: dict[str, UnitLine]) -> Iterator[str]:
-    """The units from which the given parents lead back to themselves."""
-    for start, unit in units.items():
-        seen, name = {start}, unit.parent
-        while name in units and name not in seen:
-            seen.add(name)
-            name = units[name].parent
-        if name == start:
-            yield start

@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
+from gridhub.streams.organisation.calendar import MINUTE_MS
 from gridhub.streams.organisation.charter import Charter, Council
-from gridhub.streams.organisation.duty import Duty, on_duty, staffed
+from gridhub.streams.organisation.duty import Duty, Minute, on_duty, staffed
 from gridhub.streams.organisation.roles import (
     CENTRE,
     CITY_DIGITS,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["CENTRE", "DEPARTMENT_UNIT", "ROLES", "Organisation", "Recipient", "Resolved", "Role", "parse"]
 
 _REMEMBERED = 65_536
+_MINUTES = 256
 
 
 class Organisation:
@@ -49,7 +51,9 @@ class Organisation:
         self._departments = {self.charter.supervision: "监督中心", **departments}
         self.resolve = lru_cache(maxsize=_REMEMBERED)(self._resolve)
         self.name_of = lru_cache(maxsize=_REMEMBERED)(self._name_of)
-        self._unit_of = lru_cache(maxsize=_REMEMBERED)(self._make_unit)
+        self._unit = lru_cache(maxsize=_REMEMBERED)(self._make_unit)
+        self._minute = lru_cache(maxsize=_MINUTES)(lambda minute: Minute(self.charter, minute))
+        self._on_duty = lru_cache(maxsize=_REMEMBERED)(lambda unit, minute: on_duty(self, unit, self._minute(minute)))
 
     @property
     def calendar(self) -> Calendar:
@@ -58,18 +62,18 @@ class Organisation:
 
     def unit(self, unit_id: str) -> Unit:
         """The unit of this id, `role:code`; KeyError for a role that there is not."""
-        return self._unit_of(parse(unit_id))
+        return self._unit(unit_id)
 
     def upper(self, unit_id: str) -> Unit | None:
         """The unit that a matter is raised to from this one (督办、上报); None above the city's grid centre."""
-        above = self.above(parse(unit_id))
-        return None if above is None else self._unit_of(above)
+        above = self._unit(unit_id).parent
+        return None if above is None else self._unit(above)
 
     def arbiter(self, unit_id: str) -> Unit:
         """The grid centre that decides who has to do what a unit returns: the district's, for that one the city's."""
         unit = parse(unit_id)
         own = Recipient(DEPARTMENT_UNIT, unit.place[:CITY_DIGITS], CENTRE)
-        return self._unit_of(_city(own) if unit == own else own)
+        return self._unit((_city(own) if unit == own else own).id)
 
     def checker(self, unit_id: str) -> Unit:
         """The unit that checks what this one did (核查), never itself: of its role's rule, else the one above.
@@ -81,7 +85,7 @@ class Organisation:
         found = self._above_as(role, unit) if role else self.above(unit)
         if found is None or found == unit:
             found = self.above(unit) or Recipient(DEPARTMENT_UNIT, unit.place[:CITY_DIGITS], self.charter.supervision)
-        return self._unit_of(found)
+        return self._unit(found.id)
 
     def clock_of(self, unit_id: str) -> str:
         """The clock of the calendar that this unit's own work time is counted by."""
@@ -94,7 +98,11 @@ class Organisation:
 
     def on_duty(self, unit_id: str, at_ms: int) -> Duty:
         """Who answers for this unit at a moment: itself, else the nearest unit above it that is staffed then."""
-        return on_duty(self, unit_id, at_ms)
+        return self._on_duty(unit_id, at_ms // MINUTE_MS)
+
+    def is_staffed(self, unit: Unit, at_ms: int) -> bool:
+        """Whether somebody of the unit itself is there at a moment."""
+        return staffed(self, unit, self._minute(at_ms // MINUTE_MS)) is not None
 
     def capable(self, what: str, lon: float, lat: float, at_ms: int, minutes: float = 15) -> list[Near]:
         """The units that can do something, are there at a moment and can walk to a point in time, nearest first.
@@ -104,7 +112,7 @@ class Organisation:
         """
         wanted = {what} if what in self.charter.capabilities else self.charter.needed.get(what, frozenset())
         near = self.responders.near(wanted, lon, lat, minutes)
-        return [one for one in near if staffed(self, one.unit, at_ms) is not None]
+        return [one for one in near if self.is_staffed(one.unit, at_ms)]
 
     @cached_property
     def responders(self) -> Responders:
@@ -120,7 +128,7 @@ class Organisation:
             for role in everywhere:
                 found = Recipient(role, code)
                 if len(code) == ROLES[role].digits and found.id not in listed and self.stands(role, code):
-                    yield self._unit_of(found)
+                    yield self._unit(found.id)
 
     def stands(self, role: str, code: str) -> bool:
         """Whether a place has this role: some are only of the town, others only of the country."""
@@ -205,7 +213,8 @@ class Organisation:
             return self._localised(role, below.place)
         return Recipient(role, below.place[: ROLES[role].digits])
 
-    def _make_unit(self, recipient: Recipient) -> Unit:
+    def _make_unit(self, unit_id: str) -> Unit:
+        recipient = parse(unit_id)
         line, ways = self.charter.units.get(recipient.id), self.charter.ways(recipient)
         above, place = self.above(recipient), self.places.place(recipient.place)
         own = line.capabilities if line is not None else None

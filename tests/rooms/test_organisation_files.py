@@ -184,10 +184,17 @@ def test_a_file_of_another_form_is_refused(around, name, content, said):
     assert said in wrong(around, name, content)
 
 
-def test_parents_in_a_circle_are_refused(around):
-    """Units that stand above each other would raise a matter for ever."""
-    rows = "street:420202005,,street:420202006,,,,,,\nstreet:420202006,,street:420202005,,,,,,\n"
-    assert "go in a circle" in wrong(around, "units.csv", f"{HEADERS['units.csv']}\n{rows}".encode())
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "street:420202005,,street:420202006,,,,,,\nstreet:420202006,,street:420202005,,,,,,\n",
+        "street:420202005,,grid_member:420202005001001,,,,,,\n",  # whose own way up leads through the street
+    ],
+)
+def test_parents_in_a_circle_are_refused(around, rows):
+    """Units that stand above each other, also by way of units that no line names, would raise a matter for ever."""
+    told = wrong(around, "units.csv", f"{HEADERS['units.csv']}\n{rows}".encode())
+    assert "units.csv line 2: the units above street:420202005 go in a circle" in told
 
 
 def test_all_mistakes_are_told_at_once(around):
