@@ -20,9 +20,9 @@ from gridhub.streams import city as city_data
 from gridhub.streams import topics
 from gridhub.streams.city import City, CityError
 from gridhub.streams.kept import KeptTopics
-from gridhub.streams.memory import MemoryState
 from gridhub.streams.moments import Moment, shown
 from gridhub.streams.settings import Settings, load
+from gridhub.streams.whatif.disk import disk_states
 from gridhub.streams.whatif.history import History
 from gridhub.streams.whatif.proposal import Message, Proposal, ProposalError, propose
 from gridhub.streams.whatif.reality import Reality
@@ -87,15 +87,21 @@ def _run(settings: Settings, proposal: Proposal, asked: tuple[int | None, int, i
     codec = load_codec(
         connect(settings.registry, settings.data_dir / "schemas"), catalogue(further), further, topics.HUB_BYTES
     )
-    with closing(History(settings.bootstrap, _names(proposal))) as history:
+    with (
+        closing(History(settings.bootstrap, _names(proposal))) as history,
+        disk_states(settings.state_memory_mb) as states,
+    ):
         kept_ms = history.begin_ms()
         from_ms, to_ms, warm_up_ms = asked[0] if asked[0] is not None else kept_ms or asked[1], asked[1], asked[2]
         begin_ms = max(kept_ms or from_ms, from_ms - warm_up_ms)
         result = Result(from_ms, to_ms, reality=_reality(history, proposal, codec, from_ms, to_ms))
-        live, proposed = (Side(_facts(city, settings, codec, proposal), MemoryState()) for city in _cities(proposal))
+        live, proposed = (
+            Side(_facts(city, settings, codec, proposal), state)
+            for city, state in zip(_cities(proposal), states, strict=True)
+        )
         Replay(live, proposed, codec, result).run(_steps(history, begin_ms, from_ms, to_ms), _tell)
-    assert result.reality is not None
-    return to_json(result, proposal, result.reality.report(live.state))
+        assert result.reality is not None
+        return to_json(result, proposal, result.reality.report(live.state))
 
 
 def _names(proposal: Proposal) -> list[str]:

@@ -70,6 +70,7 @@ class Differences:
     regrouped: int = 0  # events with the same outcome, in another incident
     shown: list[dict[str, Any]] = field(default_factory=list)
     tasks: Balance = field(default_factory=Balance)
+    limits: Balance = field(default_factory=Balance)
     late: Balance = field(default_factory=Balance)
     others: Balance = field(default_factory=Balance)
 
@@ -81,6 +82,7 @@ class Differences:
             self._events(live.fates, proposed.fates, at_ms)
         for happened, sign in ((live, 1), (proposed, -1)):
             self.tasks.add((_task(row) for row in happened.tasks), sign)
+            self.limits.add((_limits(row) for row in happened.tasks), sign)
             self.late.add(_late(happened.decisions), sign)
             self.others.add(_others(happened.decisions), sign)
             self.names.update((row["recipient"], row["recipient_name"]) for row in happened.tasks)
@@ -88,7 +90,7 @@ class Differences:
     @property
     def count(self) -> int:
         """How many differences there are; 0 when both sides did the same."""
-        balances = (self.tasks, self.late, self.others)
+        balances = (self.tasks, self.limits, self.late, self.others)
         return sum(self.changed.values()) + sum(len(balance.open) for balance in balances)
 
     def _events(self, live: Mapping[int, Fate], proposed: Mapping[int, Fate], at_ms: int) -> None:
@@ -113,8 +115,12 @@ def _example(one: Fate | None, other: Fate | None, at_ms: int) -> dict[str, Any]
 
 
 def _task(row: Row) -> Hashable:
-    """A task is the same on both sides when it goes to the same recipient at the same time, with the same limits."""
-    return row["task_id"], row["recipient"], row["created_at"], row["accept_by"], row["finish_by"]
+    """A task is the same on both sides when it goes to the same recipient at the same time."""
+    return row["task_id"], row["recipient"], row["created_at"]
+
+
+def _limits(row: Row) -> Hashable:
+    return row["task_id"], row["accept_by"], row["finish_by"]
 
 
 def _late(decisions: Iterable[Row]) -> Iterable[Hashable]:

@@ -35,9 +35,12 @@ def to_json(result: Result, proposal: Proposal, reality: dict[str, Any] | None) 
             "proposed": found.proposed.tasks.total(),
             "only_live": found.tasks.only(1),
             "only_proposed": found.tasks.only(-1),
+            "other_limits": max(0, found.limits.only(1) - found.tasks.only(1)),
             "recipients": _recipients(found),
         },
         "late": _pairs(found.live.late, found.proposed.late),
+        "late_only_live": found.late.only(1),
+        "late_only_proposed": found.late.only(-1),
         "late_by_limit": [
             {"outcome": outcome, "limit": limit, "live": live, "proposed": proposed}
             for (outcome, limit), live, proposed in _both(found.live.late_by, found.proposed.late_by)
@@ -100,14 +103,16 @@ def _different(told: dict[str, Any]) -> Iterator[str]:
     tasks = told["tasks"]
     yield (
         f"Tasks (任务): {tasks['live']} live, {tasks['proposed']} proposed; "
-        f"{tasks['only_live']} no longer as they are, {tasks['only_proposed']} new ones."
+        f"{tasks['only_live']} gone, {tasks['only_proposed']} new, {tasks['other_limits']} with other limits."
     )
     for row in tasks["recipients"][:MOST_LINES]:
         sign = row["proposed"] - row["live"]
         yield f"  {sign:>+8}  {row['recipient']} {row['name']} ({row['action']}): {row['live']} → {row['proposed']}"
     if len(tasks["recipients"]) > MOST_LINES:
         yield f"  … and {len(tasks['recipients']) - MOST_LINES} more recipients; --json has them all."
-    yield from _table("Limits (时限)", told["late"])
+    yield from _table("Reminders and breaches (催办、超期)", told["late"])
+    if told["late_only_live"] or told["late_only_proposed"]:
+        yield f"  {told['late_only_live']} of the live side's do not come, {told['late_only_proposed']} others come, or at another time."
     yield from _table("Other decisions (其他决定)", told["decisions"])
     for example in told["examples"][:5]:
         yield f"  e.g. {example['source']} {example['event_id']}: {example['live']} → {example['proposed']}"

@@ -12,18 +12,23 @@ import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from gridhub import config, schemas
 from gridhub.connectors.broker import Broker, free_port
+from gridhub.connectors.simulator import City as SimulatedCity
 from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Decoded
 from gridhub.schemas.registry import connect, load_codec
 from gridhub.streams import topics
+from gridhub.streams.city import load as load_city
 from gridhub.streams.cli import gridhub
 from gridhub.streams.journal_check import check
 from gridhub.streams.place.catalogue import Catalogue
@@ -527,3 +532,101 @@ def test_a_warning_reaches_its_streets_and_people_decide(hub):
     assert (decision["outcome"], decision["actor"], decision["note"]) == ("cancelled", "zhang", "已清理")
     for name, chain in chains(hub.records("hub.journal")).items():
         assert check(chain, int(name.rpartition("-")[2])) == []
+
+
+def run(hub, *words):
+    """A command of the hub's: exit code and the JSON objects on its stdout."""
+    done = CliRunner(env=hub.env).invoke(gridhub, [str(word) for word in words])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def journal_of(hub, partition):
+    """The journal's messages of a partition, in order."""
+    return [message for message in hub.messages("hub.journal") if message.partition() == partition]
+
+
+def copied(hub, messages, partition):
+    """A new topic with these (key, value) in one partition, from offset 0 on."""
+    topic = f"copy-{next(_numbers)}"
+    admin = AdminClient({"bootstrap.servers": hub.broker.bootstrap, "log_level": 0})
+    for future in admin.create_topics([NewTopic(topic, PARTITIONS, 1)]).values():
+        future.result(30)
+    for key, value in messages:
+        hub.producer.produce(topic, key=key, value=value, partition=partition)
+    hub.producer.flush(30)
+    return topic
+
+
+def verified(hub, topic, partition, *options):
+    """Exit code, and what `journal verify` finds in a copy: (kind, offset)."""
+    words = ("--topic", topic, "--partition", partition, "--no-state", *options)
+    code, told = run(hub, "journal", "verify", *words)
+    return code, [(finding["kind"], finding["offset"]) for row in told[:-1] for finding in row["findings"]]
+
+
+def test_the_journal_holds_and_what_was_done_to_a_copy_is_found(hub, tmp_path):
+    """Chains and state agree; one changed byte is told at its offset; an anchor shows that the end was cut off."""
+    with hub.worker():
+        for _ in range(5):
+            hub.tell("power", outage()[1])
+        hub.settled()
+    code, told = run(hub, "journal", "verify")
+    chains_found = {chain["chain"] for row in told[:-1] for chain in row["chains"]}
+    assert (code, told[-1]["findings"], told[-1]["records"]) == (0, 0, len(hub.records("hub.journal")))
+    assert {name.partition("-")[0] for name in chains_found} == {"inbound", "outbound"}
+    partition = next(m.partition() for m in hub.messages("hub.journal") if b"deduplicate" in m.value())
+    kept = [(message.key(), message.value()) for message in journal_of(hub, partition)]
+    place = max(at for at, (_, value) in enumerate(kept) if b"deduplicate" in value)
+    tampered = [
+        (key, value.replace(b"deduplicate", b"deduplicatf") if at == place else value)
+        for at, (key, value) in enumerate(kept)
+    ]
+    assert verified(hub, copied(hub, kept, partition), partition) == (0, [])
+    assert verified(hub, copied(hub, tampered, partition), partition) == (1, [("changed", place)])
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    signed = ("--key", tmp_path / "key")
+    code, anchors = run(hub, "journal", "anchor", "--file", tmp_path / "anchors", *signed)
+    assert (code, {anchor["chain"] for anchor in anchors}) == (0, chains_found)
+    cut = copied(hub, kept[:-1], partition)
+    assert verified(hub, cut, partition) == (0, [])
+    code, found = verified(hub, cut, partition, "--anchors", tmp_path / "anchors", *signed)
+    assert (code, [kind for kind, _ in found]) == (1, ["truncated"])
+
+
+def ends(hub):
+    """Where every partition of every topic ends."""
+    asking = Consumer({"bootstrap.servers": hub.broker.bootstrap, "group.id": "reader", "log_level": 0})
+    found = {
+        (name, number): asking.get_watermark_offsets(TopicPartition(name, number), timeout=30)[1]
+        for name, topic in asking.list_topics(timeout=30).topics.items()
+        for number in topic.partitions
+    }
+    asking.close()
+    return found
+
+
+def test_what_if_finds_no_difference_where_nothing_changes_and_sends_nothing(hub, tmp_path):
+    """Two hundred simulated events: the same rules, then a stricter list; the cluster is as it was before."""
+    city = load_city()
+    simulated = SimulatedCity(city.catalogue, city.departments, 7, categories=city.categories)
+    from_ms = time.time_ns() // 1_000_000
+    with hub.worker():
+        for message in simulated.generate(200, 7, from_ms):
+            hub.publish(message.topic, message.encoded(hub.codec), message.key)
+        hub.settled()
+    before, since = ends(hub), datetime.fromtimestamp(from_ms / 1000, tz=UTC).isoformat()
+    for name in ("routing.yaml", "admissions.yaml"):
+        (tmp_path / name).write_bytes((files("gridhub.config") / name).read_bytes())
+    code, (told,) = run(hub, "whatif", "--config", tmp_path, "--from", since, "--json")
+    assert (code, told["differences"], told["changed"], told["replayed_from"]) == (0, 0, [], "departments")
+    assert told["tasks"]["live"] == told["tasks"]["proposed"] > 200
+    assert told["reality"]["agree"] > 0.9 * told["outcomes"]["opened"]["live"]
+    rules = yaml.safe_load((tmp_path / "admissions.yaml").read_text("utf-8"))
+    rules["rules"] = [rule for rule in rules["rules"] if rule["department"] != "power"]
+    (tmp_path / "admissions.yaml").write_text(yaml.safe_dump(rules, allow_unicode=True), "utf-8")
+    code, (told,) = run(hub, "whatif", "--config", tmp_path / "admissions.yaml", "--from", since, "--json")
+    refused = told["outcomes"]["refused by admit: not_admitted"]
+    assert (code, refused["proposed"] > refused["live"] + 10) == (0, True)
+    assert told["tasks"]["only_live"] > told["tasks"]["only_proposed"]
+    assert ends(hub) == before
