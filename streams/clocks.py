@@ -230,7 +230,7 @@ def _sentence(error: Any, tree: Any, lines: Lines) -> str:
             path, node = (*path, part), node[part]
         elif isinstance(node, dict) and part in node:
             path, node = (*path, str(part)), node[part]
-    return f"clocks.yaml line {lines.of(path)}: {'.'.join(map(str, path)) or 'the file'}: {error['msg']}."
+    return f"clocks.yaml line {lines.of(path)}: {'.'.join(map(str, error['loc'])) or 'the file'}: {error['msg']}."
 
 
 def _problems(file: ClocksFile, categories: Categories) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -166,6 +166,10 @@ class World:
         self.state.apply(ledger.changes())
         self.tasks[task["task_id"]] = task
 
+    def ledger(self) -> Ledger:
+        """The state as a batch sees it."""
+        return Ledger(self.state)
+
     def stored_incident(self, incident_id: str) -> Row:
         """An incident as the state has it."""
         return orjson.loads(self.state[incident_key(incident_id)])
