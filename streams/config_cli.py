@@ -78,7 +78,9 @@ def publish(file: Path, author: str, comment: str) -> None:
             items = [_envelope(file.name, content, judged, before, author, comment, now_ms)]
         send(settings, items[0].topic if items else topics.CONFIG.name, [(item.key, item.value) for item in items])
         after = in_force(settings, now_ms)
-    lines = [_line(item, after.told[item.topic, item_text(item.key)]) for item in items]
+    published = {(item.topic, item.key) for item in items}
+    taken = [item for item in after.items if (item.topic, item.key) in published]
+    lines = [_line(item, after.told[item.topic, item_text(item.key)]) for item in taken]
     for line in lines:
         click.echo(orjson.dumps(line))
     if not all(line["in_force"] for line in lines):
