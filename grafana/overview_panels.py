@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine_panels import ENGINE
 from panels import BOTH, INBOUND, WORKER, PanelSpec, Query, quantiles, rate
+from sink_panels import SINKS
 
 CITY = (
     PanelSpec(
@@ -177,4 +178,5 @@ ROWS = (
     ("部门 / Departments", DEPARTMENTS),
     ("派遣 / Dispatch", DISPATCH),
     ("引擎 / Engine", ENGINE),
+    ("出口 / Ways out", SINKS),
 )

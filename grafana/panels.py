@@ -73,5 +73,6 @@ DEPARTMENT_NAMES = {
     "power": "电力 power",
     "meteorology": "气象 meteorology",
     "food-drug": "食药 food and drug",
+    "citizen-hotline": "市民热线 citizens' hotline",
     "unknown": "未知 unknown",
 }

@@ -72,6 +72,21 @@ class Series:
     buckets: tuple[float, ...] = ()
 
 
+SINK_SERIES = (
+    Series(
+        "gridhub_sink_deliveries_total", "counter", "deliveries", ("target", "fate"),
+        "Versions of tasks whose fate at a target is known: taken, refused, or later (parked until it is well again)",
+    ),
+    Series("gridhub_sink_retries_total", "counter", "attempts", ("target",), "Attempts after the first one"),
+    Series("gridhub_sink_parked", "gauge", "deliveries", ("target",), "Deliveries that wait for a second try or for a person"),
+    Series("gridhub_sink_circuit_open", "gauge", "1", ("target",), "1 while a target in trouble is left alone"),
+    Series(
+        "gridhub_sink_oldest_undelivered_seconds", "gauge", "seconds", ("target",),
+        "Age of the oldest version of a task that is on its way to the target or parked; 0 when none is",
+    ),
+)  # fmt: skip
+"""Series that `gridhub sinks run` serves on a page of its own; the others are a worker's."""
+
 SERIES = (
     Series("gridhub_received_total", "counter", "events", ("department",), "Events read from the departments' topics"),
     Series("gridhub_admitted_total", "counter", "events", ("department",), "Events that the room admit let in"),
@@ -169,6 +184,7 @@ SERIES = (
     Series("gridhub_rehearsal_clock", "gauge", "1", (), "1 where the time comes from a file (clock_file): a rehearsal"),
     Series("gridhub_worker_info", "gauge", "1", ("version", "worker"), "Name and version of this worker"),
     Series("gridhub_build_info", "gauge", "1", ("version", "python"), "Version of the package and of Python"),
+    *SINK_SERIES,
 )  # fmt: skip
 """The closed table of series. A name outside of it is an error in code, dashboards, rules and docs alike."""
 

@@ -14,6 +14,7 @@ import orjson
 
 if TYPE_CHECKING:
     from gridhub.connectors.sinks.contract import Sink
+    from gridhub.connectors.sinks.metrics import SinkMetrics
     from gridhub.connectors.sinks.run import Desk
     from gridhub.connectors.sinks.targets import Mail, Webhook
     from gridhub.schemas.codec import Codec
@@ -45,13 +46,35 @@ def check(path: Path | None) -> None:
 
 @group.command()
 @FILE
-def run(path: Path | None) -> None:
+@click.option("--metrics-port", type=click.IntRange(0, 65535), default=0, show_default=True,
+              help="Port of /metrics on GRIDHUB_METRICS_HOST; 0: none.")  # fmt: skip
+def run(path: Path | None, metrics_port: int) -> None:
     """Carry tasks until told to stop. Each target has its own consumer group: a slow one keeps no other waiting.
 
-    Example: gridhub sinks run
+    Example: gridhub sinks run --metrics-port 19120
     """
+    from gridhub.streams.metrics_page import MetricsPortError
+
     settings = _settings()
-    asyncio.run(_run(_sinks(_targets(path, settings)), settings))
+    try:
+        asyncio.run(_run(_sinks(_targets(path, settings)), settings, _metrics(settings.metrics_host, metrics_port)))
+    except MetricsPortError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _metrics(host: str, port: int) -> SinkMetrics:
+    """The series of all targets, on a page if there is a port for it."""
+    from prometheus_client import CollectorRegistry
+
+    from gridhub.connectors.sinks.metrics import SinkMetrics
+    from gridhub.streams.metrics_page import serve
+
+    registry = CollectorRegistry()
+    metrics = SinkMetrics(registry)
+    metrics.introduce(registry)
+    if port:
+        serve(registry, host, port)
+    return metrics
 
 
 @group.command()
@@ -133,17 +156,19 @@ def _codec(settings: Settings) -> Codec:
     return load_codec(connect(settings.registry, settings.data_dir / "schemas"), catalogue())
 
 
-def _desk(target: Webhook | Mail, sink: Sink, settings: Settings, codec: Codec) -> Desk:
+def _desk(
+    target: Webhook | Mail, sink: Sink, settings: Settings, codec: Codec, metrics: SinkMetrics | None = None
+) -> Desk:
     from gridhub.connectors.sinks.courier import Courier
     from gridhub.connectors.sinks.run import Desk
     from gridhub.streams import logs
 
-    return Desk(settings.bootstrap, Courier(target, sink), codec, logs.get("gridhub.sinks"))
+    return Desk(settings.bootstrap, Courier(target, sink), codec, logs.get("gridhub.sinks"), metrics)
 
 
-async def _run(pairs: list[tuple[Webhook | Mail, Sink]], settings: Settings) -> None:
+async def _run(pairs: list[tuple[Webhook | Mail, Sink]], settings: Settings, metrics: SinkMetrics) -> None:
     codec = _codec(settings)
-    desks = [asyncio.create_task(_desk(target, sink, settings, codec).run()) for target, sink in pairs]
+    desks = [asyncio.create_task(_desk(target, sink, settings, codec, metrics).run()) for target, sink in pairs]
     loop = asyncio.get_running_loop()
     work = asyncio.gather(*desks)
     for sign in (signal.SIGINT, signal.SIGTERM):

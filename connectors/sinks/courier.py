@@ -54,6 +54,7 @@ class Courier:
         self._breakers = AsyncCircuitBreakerFactory(target.break_after, target.break_s)
         self._backoff = wait_random_exponential(multiplier=target.first_wait_s, max=target.longest_wait_s)
         self._alone = asyncio.Lock()
+        self.circuit_open = False  # as it was when somebody last wanted to knock
 
     async def deliver(self, message: Message) -> Delivered:
         """The message's fate; LATER when the attempts are used up."""
@@ -71,6 +72,7 @@ class Courier:
         """Knock once, as soon as the breaker lets us."""
         while True:
             breaker = await self._breakers.get_breaker(self.target.name)
+            self.circuit_open = breaker.context.state == OPENED
             try:
                 if breaker.context.state == CLOSED:
                     return await self._knock(breaker, message)
@@ -88,6 +90,8 @@ class Courier:
                 return answer
         except _TroubleError as trouble:
             return trouble.answer
+        finally:
+            self.circuit_open = breaker.context.state == OPENED
 
     def _wait(self, state: RetryCallState) -> float:
         asked = state.outcome.result().wait_s if state.outcome else None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
+from prometheus_client import CollectorRegistry
 
 from gridhub.connectors.sinks.contract import Answer, Fate, Message
 from gridhub.connectors.sinks.courier import Delivered
 from gridhub.connectors.sinks.log import Log, Place, group, parked
+from gridhub.connectors.sinks.metrics import SinkMetrics
 from gridhub.schemas.codec import Codec, Decoded
 from gridhub.streams import topics
 
@@ -32,12 +35,18 @@ Found = tuple[Place, Message]
 class Desk:
     """The work of one target. Runs until it is cancelled; Kafka's troubles are waited out, our bugs are not."""
 
-    def __init__(self, bootstrap: str, courier: Courier, codec: Codec, log: Any) -> None:
+    def __init__(
+        self, bootstrap: str, courier: Courier, codec: Codec, log: Any, metrics: SinkMetrics | None = None
+    ) -> None:
         self._bootstrap, self._courier, self._codec = bootstrap, courier, codec
         self._target = courier.target
         self._log = log.bind(target=self._target.name)
         self._slots = asyncio.Semaphore(self._target.parallel)
         self._behind: set[str] = set()  # tasks of which a version is parked until the target is well again
+        self._in_hand: dict[Place, int] = {}  # what is being carried, and when it was published
+        self._parked: dict[str, int] = {}  # what is parked, and since when
+        self._metrics = metrics or SinkMetrics(CollectorRegistry())
+        self._metrics.watch(self._target.name, lambda: courier.circuit_open, self._oldest_ms)
 
     async def run(self) -> None:
         """Begin anew after each trouble with Kafka, from the offsets that are committed."""
@@ -59,14 +68,24 @@ class Desk:
             await book.start()
             stack.push_async_callback(_quietly, consumer.stop)
             await consumer.start()
-            waiting = await parked(self._bootstrap, self._codec, self._target.name)
-            self._behind = {row["task_id"] for row in waiting.values() if row["fate"] == Fate.LATER}
+            await self._look_back()
             again = asyncio.get_running_loop().time() + self._target.redeliver_s
             while True:
                 await self._carry(await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_AT_ONCE), book)
                 if asyncio.get_running_loop().time() >= again:
-                    await self.redeliver(book, await parked(self._bootstrap, self._codec, self._target.name))
+                    await self.redeliver(book, await self._look_back())
                     again = asyncio.get_running_loop().time() + self._target.redeliver_s * random.uniform(1, 1.2)
+
+    async def _look_back(self) -> dict[str, dict[str, Any]]:
+        """What is parked, as Kafka has it."""
+        waiting = await parked(self._bootstrap, self._codec, self._target.name)
+        self._behind = {row["task_id"] for row in waiting.values() if row["fate"] == Fate.LATER}
+        self._parked = {name: row["at"] for name, row in waiting.items()}
+        self._metrics.parked(self._target.name, len(waiting))
+        return waiting
+
+    def _oldest_ms(self) -> int | None:
+        return min([*self._in_hand.values(), *self._parked.values()], default=None)
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -81,7 +100,24 @@ class Desk:
         if not rows:
             return
         offsets = {tp.partition: part[-1].offset + 1 for tp, part in records.items()}
-        await book.write(await self.deliver(self._wanted(rows)), offsets)
+        found = self._wanted(rows)
+        published = {(row.partition, row.offset): row.timestamp for row in rows}
+        self._in_hand = {place: published[place] for place, _ in found}
+        fates = await self.deliver(found)
+        await book.write(fates, offsets)
+        self._note(fates)
+
+    def _note(self, fates: Iterable[tuple[Place, Delivered]], gone: Iterable[str] = ()) -> None:
+        """Count what was written down."""
+        for _, delivered in fates:
+            name = f"{self._target.name}/{delivered.message.key}"
+            self._metrics.count(self._target.name, delivered)
+            self._parked.pop(name, None)
+            if delivered.parked:
+                self._parked[name] = time.time_ns() // 1_000_000
+        for name in gone:
+            self._parked.pop(name, None)
+        self._metrics.parked(self._target.name, len(self._parked))
 
     def _wanted(self, records: list[Any]) -> list[Found]:
         kept = [record for record in records if record.value is not None]
@@ -103,14 +139,16 @@ class Desk:
 
     async def _line(self, line: list[Found]) -> list[tuple[Place, Delivered]]:
         async with self._slots:
-            return [(place, self._told(await self._one(message))) for place, message in line]
+            return [(place, self._told(await self._one(place, message))) for place, message in line]
 
-    async def _one(self, message: Message) -> Delivered:
+    async def _one(self, place: Place, message: Message) -> Delivered:
         """Carry a message; while an earlier version of its task waits, it waits behind it: the target sees them in order."""
         task_id = message.task["task_id"]
         if task_id in self._behind:
-            return Delivered(message, Answer(Fate.LATER, "an earlier version waits"), 0)
-        delivered = await self._courier.deliver(message)
+            delivered = Delivered(message, Answer(Fate.LATER, "an earlier version waits"), 0)
+        else:
+            delivered = await self._courier.deliver(message)
+        self._in_hand.pop(place, None)
         if delivered.answer.fate == Fate.LATER:
             self._behind.add(task_id)
         return delivered
@@ -132,7 +170,9 @@ class Desk:
         self._behind -= {row["task_id"] for row in rows}
         pairs = [(row, await self._again(row)) for row in sorted(rows, key=lambda row: row["version"])]
         fates = await self.deliver([found for _, found in pairs if found])
-        await book.write(fates, {}, [row["delivery_id"] for row, found in pairs if not found])
+        gone = [row["delivery_id"] for row, found in pairs if not found]
+        await book.write(fates, {}, gone)
+        self._note(fates, gone)
         return sum(not delivered.parked for _, delivered in fates)
 
     async def _again(self, row: dict[str, Any]) -> Found | None:

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from gridhub.connectors.sinks.contract import Answer, Fate, Message
+from gridhub.connectors.sinks.courier import Delivered
+from gridhub.connectors.sinks.metrics import SinkMetrics
 from gridhub.streams.metrics import Metrics
 from gridhub.streams.metrics_page import serve
 from gridhub.streams.series import STAGES, TASK_STAGES
@@ -76,6 +79,8 @@ def fed_page() -> Iterator[str]:
     registry = CollectorRegistry()
     metrics = Metrics(registry, DEPARTMENTS, matter_groups=["fire"], districts=DISTRICTS, roles=["grid_member"])
     settled(metrics)
+    sinks = SinkMetrics(registry)
+    sinks.watch("street-desk", lambda: False, lambda: int(time.time() * 1000) - 5000)
     server, _thread = serve(registry, "127.0.0.1", 0)
     stop = threading.Event()
 
@@ -83,6 +88,7 @@ def fed_page() -> Iterator[str]:
         rng = random.Random(7)
         while not stop.wait(0.1):
             feed(metrics, rng)
+            sinks.count("street-desk", Delivered(Message({}), Answer(Fate.TAKEN), 2))
 
     feeder = threading.Thread(target=keep_feeding)
     feeder.start()

@@ -19,7 +19,7 @@ from gridhub.streams.series import TABLE
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
 FILES = sorted(FOLDER.glob("*.json"))
-ROWS = ["全市 / City", "部门 / Departments", "派遣 / Dispatch", "引擎 / Engine"]
+ROWS = ["全市 / City", "部门 / Departments", "派遣 / Dispatch", "引擎 / Engine", "出口 / Ways out"]
 CHINESE = re.compile(r"[一-鿿]")
 LATIN = re.compile(r"[A-Za-z]{3}")
 NAME = re.compile(r"\b(?:gridhub|process)_[a-z_]+")

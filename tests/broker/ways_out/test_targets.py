@@ -10,8 +10,10 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from gridhub.connectors.broker import free_port
 from gridhub.streams import topics
@@ -96,13 +98,13 @@ def sinks(hub, tmp_path):
     """Starts `gridhub sinks run` for these targets (name: port) of one recipient; ended at the end."""
     running = []
 
-    def start(ports, recipient):
+    def start(ports, recipient, metrics_port=0):
         impatient = {"timeout_s": 0.5, "attempts": 3, "first_wait_s": 0.05, "longest_wait_s": 0.2, "break_after": 5,
                      "break_s": 0.5, "redeliver_s": 1.0, "parallel": 4}  # fmt: skip
         rows = [{"name": name, "kind": "webhook", "url": f"http://127.0.0.1:{port}/tasks", "secret_env": "SINK_SECRET",
                  "tasks": {"recipient": [recipient]}, **impatient} for name, port in ports.items()]  # fmt: skip
         (tmp_path / "sinks.yaml").write_text(yaml.safe_dump({"targets": rows}))
-        arguments = ("sinks", "run", "--file", tmp_path / "sinks.yaml")
+        arguments = ("sinks", "run", "--file", tmp_path / "sinks.yaml", "--metrics-port", metrics_port)
         running.append(hub.start(*arguments, SINK_SECRET=SECRET))
         return running[-1]
 
@@ -122,8 +124,10 @@ def test_every_task_reaches_its_target_once(hub, targets, sinks, until):
             for v in range(1, VERSIONS + 1)]  # fmt: skip
     hub.tasks(*rows[: KEYS // 2])
 
+    page = f"http://127.0.0.1:{(metrics_port := free_port())}/metrics"
+
     def killed_when(question):
-        sink = sinks(ports, recipient)
+        sink = sinks(ports, recipient, metrics_port)
         assert until(question), (len(well.acted), len(book))
         sink.kill()
         sink.wait()
@@ -132,19 +136,36 @@ def test_every_task_reaches_its_target_once(hub, targets, sinks, until):
     moody = make(port, moody=True)
     killed_when(lambda: len(moody.acted) >= KEYS // 8)
     hub.tasks(*rows[KEYS // 2 :])
-    killed_when(lambda: len(well.acted) == KEYS and len(moody.acted) >= KEYS // 2)
+    killed_when(
+        lambda: len(well.acted) == KEYS and len(moody.acted) >= KEYS // 2 and shown(page, "oldest", names[1]) > 0
+    )
     assert hanging.acted == {}  # the one that hangs has kept nobody waiting
     hanging.open.set()
     killed_when(lambda: len(hanging.acted) >= KEYS // 2)
     moody.moody = False
-    sinks(ports, recipient)
+    sinks(ports, recipient, metrics_port)
     assert until(lambda: all(len(one.acted) == KEYS for one in (well, hanging, moody)))
     assert until(lambda: taken(hub, names) == KEYS * len(names))
+    assert until(
+        lambda: [shown(page, what, name) for what in ("oldest", "parked", "circuit") for name in names] == [0.0] * 9
+    )
+    assert shown(page, "deliveries", names[1], fate="taken") > 0
     for one in (well, hanging, moody):
         assert sorted(one.acted.values()) == sorted((row["task_id"], row["version"]) for row in rows)
         assert in_order(one.acted.values())
     assert last(book, well) < first(book, hanging)
     assert sum(moody.came.values()) > KEYS  # it really was in trouble
+
+
+def shown(page, what, target, **labels):
+    """What the page says of a target's series; -1 as long as there is no page."""
+    try:
+        text = httpx.get(page).text
+    except httpx.TransportError:
+        return -1.0
+    found = [one for family in text_string_to_metric_families(text) for one in family.samples
+             if one.name.startswith(f"gridhub_sink_{what}") and one.labels == {"target": target, **labels}]  # fmt: skip
+    return found[0].value
 
 
 def taken(hub, names):
