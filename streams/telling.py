@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from gridhub.streams.words import EN, OUTCOMES, PARTS, PROBLEMS, REASONS, STAGES, WAYS, ZH, word
+from gridhub.streams.words import EN, HELD, OUTCOMES, PARTS, PROBLEMS, REASONS, STAGES, WAYS, ZH, word
 
 Step = dict[str, Any]
 _CHINA = timezone(timedelta(hours=8))
@@ -100,6 +100,10 @@ def _decided(step: Step, language: str) -> str:
         return _gap(language).join(
             filter(None, [_outcome(step, language), _score(step, language), _apart(step, language)])
         )
+    if step["outcome"] in HELD:
+        zh, en = HELD[step["outcome"]]
+        said = {"reason": step["reason"], "parent": step.get("parent_id", ""), "count": len(step["task_ids"])}
+        return _two(language, zh.format(**said), en.format(**said))
     if step["room"] == "dispatch":
         count = len(step["task_ids"])
         return _two(

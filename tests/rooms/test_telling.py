@@ -156,3 +156,14 @@ def test_a_story_holds_ways_and_distances():
     assert "The address leads to 420202 (0.8)." in told
     assert "it is 111 m and 2 minutes away" in told
     assert "Incident 420202005-1: open, version 2, 2 events and 0 possible ones from power, severity 3." in told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("outcome", ["silenced", "inhibited", "released", "waiting", "grouped"])
+def test_what_is_kept_back_is_told_by_its_rule(outcome, language):
+    """By which silence or rule tasks wait, not that a rule gave none."""
+    step = DECIDED | {"room": "dispatch", "outcome": outcome, "reason": "burst-main", "parent_id": "420202005-9"}
+    said = tell_step(step, language)
+    assert "burst-main" in said
+    assert "{" not in said
+    assert ("420202005-9" in said) == (outcome == "inhibited")
