@@ -59,6 +59,8 @@ class Routing:
         # whether any task waits for others or for a time of day: most files have none
         self.delays = any(one != Delivery(one.group_by, 0, one.interval_ms) for one in self._deliveries.values())
         asked = {name for node in root.walk() for name in (*node.takes, *(one.label for one in node.asks))}
+        # whether any rule asks who can walk there in time: most files have none
+        self.by_walk = any(rule.within_walk_min for node in root.walk() for rule in node.recipients)
         self._by_time = bool(asked & set(OF_TIME))
         self._by_place = bool(asked & set(OF_PLACE))
         self._asked: dict[tuple[object, ...], tuple[Matched, ...]] = {}

@@ -132,6 +132,7 @@ class RecipientRule(_Part):
     department: str | None = None  # of a department_unit; `source`: the department that reported first
     accept_min: Minutes | None = None
     finish_min: Minutes | BySeverity | None = None
+    within_walk_min: Annotated[int, Field(gt=0, le=120)] | None = None  # only who can do it and walk there in time
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -26,9 +26,9 @@ class Duty(NamedTuple):
     shift: str  # its name, in Chinese
 
     @property
-    def who(self) -> str:
-        """The person's number, else the unit's id: what a task says."""
-        return self.person or self.unit
+    def who(self) -> str | None:
+        """The person's number, else the unit's id: what a task says; None when nobody is there up to the city."""
+        return None if self.shift == NOBODY else self.person or self.unit
 
 
 class Minute:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gridhub.streams.rooms import clocks, responsibility
+from gridhub.streams.rooms.organisation import Resolved, parse
 from gridhub.streams.rooms.stages import WAITING
 from gridhub.streams.routing_file import ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gridhub.streams.rooms.organisation import Recipient, Resolved
+    from gridhub.streams.rooms.organisation import Recipient
     from gridhub.streams.rooms.outbound import OutboundFacts, Row
     from gridhub.streams.routing_file import RecipientRule
 
 MINUTE_MS = 60_000
 PREFIXES = {"exercise": "【演练】", "test": "【测试】"}
+HANDLE, COUNCIL = "handle", "deliberation_council"
 _MOST_NOTE = 300
 _REMEMBERED = 65_536
 _WEIGHT = {action: place for place, action in enumerate(ACTIONS)}
@@ -59,6 +61,8 @@ def assignments(incident: Row, facts: OutboundFacts, now_ms: int) -> Sequence[As
     The rules of each of the incident's categories count: a lift alarm that joined an outage still calls the rescuers.
     The answer follows from the facts and what is asked of them here; it is remembered for the next such incident.
     """
+    if facts.routing.by_walk and _walks(incident, facts, now_ms):
+        return _assignments(incident, facts, now_ms)
     told, sources, codes = tuple(incident["told"]), tuple(incident["sources"]), tuple(incident["grid_ids"])
     parent, moment = incident.get("parent_rule") or "", facts.routing.moment(now_ms)
     asked = (told, incident["severity"], sources, incident["status"], codes, parent, moment, facts.routing.max_fanout)
@@ -70,12 +74,18 @@ def assignments(incident: Row, facts: OutboundFacts, now_ms: int) -> Sequence[As
     return found
 
 
+def _walks(incident: Row, facts: OutboundFacts, now_ms: int) -> bool:
+    """Whether a rule asks who can walk there in time: the answer differs by point and minute, and is not remembered."""
+    rules = (facts.routing.route({**incident, "category": category}, now_ms) for category in incident["told"])
+    return any(matched.rule.within_walk_min for found in rules for matched in found)
+
+
 def _assignments(incident: Row, facts: OutboundFacts, now_ms: int) -> list[Assignment]:
     found = [
         _assignment(rule, recipient, path, category, resolved.left_out, incident["severity"], facts)
         for category in incident["told"]
         for rule, path, _ in facts.routing.route({**incident, "category": category}, now_ms)
-        for resolved in [_resolved(rule, incident, facts)]
+        for resolved in [_resolved(rule, incident, category, facts, now_ms)]
         for recipient in resolved.recipients
     ]
     found.sort(key=lambda item: _WEIGHT[item.action])
@@ -94,10 +104,27 @@ def _assignment(  # noqa: PLR0913  # all that one line of the answer says
     return Assignment(rule.action, recipient, rule, path, category, left_out, recipient.id, name, *times)
 
 
-def _resolved(rule: RecipientRule, incident: Row, facts: OutboundFacts) -> Resolved:
+def _resolved(rule: RecipientRule, incident: Row, category: str, facts: OutboundFacts, now_ms: int) -> Resolved:
     department = incident["sources"][0] if rule.department == "source" else rule.department or ""
     codes, most = tuple(incident["grid_ids"]), facts.routing.max_fanout
+    if rule.within_walk_min is not None:
+        near = _near(rule, department, incident, category, facts, now_ms)
+        if near or rule.action != HANDLE:
+            most = 1 if rule.action == HANDLE else most
+            return Resolved(near[:most], max(0, len(near) - most) if most > 1 else 0)
     return facts.organisation.resolve(rule.role, department, codes, most)
+
+
+def _near(  # noqa: PLR0913  # the rule and all that it asks of the incident
+    rule: RecipientRule, department: str, incident: Row, category: str, facts: OutboundFacts, now_ms: int
+) -> tuple[Recipient, ...]:
+    """Who of the rule's role can do what the category needs, is there, and can walk to the incident in time; nearest first."""
+    lon, lat = incident["lon"], incident["lat"]
+    if lon is None or lat is None:
+        return ()
+    near = facts.organisation.capable(category, lon, lat, now_ms, rule.within_walk_min or 0)
+    found = (parse(one.unit.id) for one in near)
+    return tuple(one for one in found if (one.role, one.department) == (rule.role, department))
 
 
 def task_id(incident_id: str, action: str, recipient: Recipient) -> str:
@@ -126,7 +153,7 @@ def new_task(item: Assignment, incident: Row, now_ms: int, facts: OutboundFacts)
         "recipient": item.recipient_id,
         "recipient_name": item.recipient_name,
         "title": PREFIXES.get(incident["status"], "") + title,
-        "text": _text(text, item.left_out),
+        "text": _text(text, item, facts),
         "stage": "dispatched",
         "stage_since": now_ms,
         "created_at": now_ms,
@@ -141,6 +168,7 @@ def new_task(item: Assignment, incident: Row, now_ms: int, facts: OutboundFacts)
         "changed_by": incident["changed_by"],
         **NEW_TASK,
         "span_ms": item.finish_ms,
+        "on_duty": facts.organisation.on_duty(item.recipient_id, now_ms).who,
     }
     return clocks.started(task, now_ms, facts)
 
@@ -197,8 +225,13 @@ def free_id(name: str, known: list[str]) -> str:
     return next(f"{name}-s{turn}" for turn in range(1, len(known) + 2) if f"{name}-s{turn}" not in known)
 
 
-def _text(text: str, left_out: int) -> str:
-    return f"{text}（涉及范围大，另有{left_out}个接收单位未逐一派发，请向下传达）" if left_out else text
+def _text(text: str, item: Assignment, facts: OutboundFacts) -> str:
+    if item.left_out:
+        text = f"{text}（涉及范围大，另有{item.left_out}个接收单位未逐一派发，请向下传达）"
+    if item.recipient.role != COUNCIL:
+        return text
+    fixed, invited = facts.organisation.council(item.recipient_id, item.category)
+    return f"{text}（协商议事：{'、'.join(fixed)}；邀请：{'、'.join(invited) or '由议事会确定'}）"
 
 
 def _times(rule: RecipientRule, category: str, severity: int, facts: OutboundFacts) -> tuple[int | None, int | None]:
@@ -216,7 +249,7 @@ def raised_task(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> 
     after = {
         **task,
         "version": task["version"] + 1,
-        "severity": incident["severity"],
+        "severity": min(task["severity"], incident["severity"]),
         "changed_by": incident["changed_by"],
         "note": f"情况加重：{incident['changed_by']} {incident['last_title']}"[:_MOST_NOTE],
     }

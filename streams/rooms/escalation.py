@@ -79,7 +79,7 @@ def inform(unit: Unit, task: Row, sign: str, note: str, desk: Desk) -> list[str]
         changed = {"version": own[0]["version"] + 1, "note": note, "changed_by": task["changed_by"]}
         desk.publish_task({**own[0], **changed})
         return [own[0]["task_id"]]
-    new = informing(unit, task, sign, note, desk.now_ms, incident["task_ids"])
+    new = informing(unit, task, sign, note, desk.now_ms, incident["task_ids"], desk.facts)
     desk.ledger.fetch([task_key(new["task_id"])])
     desk.publish_task(new)
     ids = [*incident["task_ids"], new["task_id"]]
@@ -87,7 +87,9 @@ def inform(unit: Unit, task: Row, sign: str, note: str, desk: Desk) -> list[str]
     return [new["task_id"]]
 
 
-def informing(unit: Unit, task: Row, sign: str, note: str, at_ms: int, taken: list[str]) -> Row:  # noqa: PLR0913  # a whole task
+def informing(  # noqa: PLR0913  # a whole task
+    unit: Unit, task: Row, sign: str, note: str, at_ms: int, taken: list[str], facts: OutboundFacts
+) -> Row:
     """The first version of a task by which a unit knows of another one's task."""
     recipient = parse(unit.id)
     title = task["title"] if task["title"].startswith(sign) else f"{sign}{task['title']}"
@@ -110,6 +112,7 @@ def informing(unit: Unit, task: Row, sign: str, note: str, at_ms: int, taken: li
         "returns": 0,
         "handler": None,
         "checker": None,
+        "on_duty": facts.organisation.on_duty(unit.id, at_ms).who,
         "note": f"{task['recipient_name']}：{note}"[: progress.MOST_NOTE],
     }
 

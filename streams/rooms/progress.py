@@ -200,6 +200,7 @@ def handed_up(  # noqa: PLR0913  # what was returned, to whom, and all that a ta
         "overdue": False,
         "handler": None,
         "checker": None,
+        "on_duty": facts.organisation.on_duty(recipient.id, now_ms).who,
         "note": f"退单转办：{returned['recipient_name']} {returned['note']}".strip()[:MOST_NOTE],
     }
     return clocks.started(new, now_ms, facts)

@@ -132,7 +132,10 @@ def woken(incident: Row, tasks: list[Row], facts: OutboundFacts, now_ms: int) ->
     if upper is None:
         return [again]
     note = f"{NOTE}（{incident['last_title']}）"
-    return [again, escalation.informing(upper, again, escalation.REOPENED_SIGN, note, now_ms, incident["task_ids"])]
+    return [
+        again,
+        escalation.informing(upper, again, escalation.REOPENED_SIGN, note, now_ms, incident["task_ids"], facts),
+    ]
 
 
 def _again(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> Row:
@@ -152,6 +155,7 @@ def _again(task: Row, incident: Row, facts: OutboundFacts, now_ms: int) -> Row:
         "checker": None,
         "overdue": False,
         "reopened": task["reopened"] + 1,
+        "on_duty": facts.organisation.on_duty(task["recipient"], now_ms).who,
         "note": f"{NOTE}：{incident['last_title']}"[: progress.MOST_NOTE],
         "changed_by": incident["changed_by"],
     }
