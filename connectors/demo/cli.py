@@ -21,7 +21,16 @@ import click
 @click.option("--churn/--no-churn", default=False, help="Add a worker and remove one on the way.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated city.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Events a second; unset: as fast as it goes.")
-@click.option("--scenario", type=click.Choice(["ordinary", "storm"]), default="ordinary", show_default=True)
+@click.option(
+    "--scenario",
+    type=click.Choice(["ordinary", "storm", "day"]),
+    default="ordinary",
+    show_default=True,
+    help="day: a scripted day in simulated time, every record of it compared with what was to come.",
+)
+@click.option(
+    "--chaos/--no-chaos", default=False, help="Of the scenario day: kill, restart and vex what takes part in it."
+)
 def demo(  # noqa: PLR0913  # each is one option of the command
     events: int | None,
     workers: int,
@@ -31,6 +40,7 @@ def demo(  # noqa: PLR0913  # each is one option of the command
     seed: int,
     rate: float | None,
     scenario: str,
+    chaos: bool,  # noqa: FBT001
 ) -> None:
     """Start broker, registry and workers, publish a simulated city's events, and check every total.
 
@@ -38,6 +48,9 @@ def demo(  # noqa: PLR0913  # each is one option of the command
     """
     from gridhub.connectors.broker import BrokerError
     from gridhub.connectors.demo.chaos import Wishes
+    from gridhub.connectors.demo.day.run import Order as DayOrder
+    from gridhub.connectors.demo.day.run import day as run_day
+    from gridhub.connectors.demo.day.script import ScriptError
     from gridhub.connectors.demo.run import Order
     from gridhub.connectors.demo.run import demo as run_demo
     from gridhub.connectors.demo.show import say
@@ -50,9 +63,16 @@ def demo(  # noqa: PLR0913  # each is one option of the command
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _as_interrupt)  # also where a shell started us with SIGINT ignored
     wishes = Wishes(kills, broker_restarts, churn)
+    if scenario == "day" and (events or rate or wishes.any):
+        raise click.UsageError("The scripted day takes --workers, --seed and --chaos; the rest of it is in its script.")
+    if chaos and scenario != "day":
+        raise click.UsageError("--chaos is of the scenario day; here there are --kills, --broker-restarts and --churn.")
     try:
-        code = run_demo(Order(events, workers, wishes, seed, rate, scenario), load())
-    except (BrokerError, DemoError, CityError, ProvisionError, PublishError) as error:
+        if scenario == "day":
+            code = run_day(DayOrder(workers, seed, chaos), load())
+        else:
+            code = run_demo(Order(events, workers, wishes, seed, rate, scenario), load())
+    except (BrokerError, DemoError, CityError, ProvisionError, PublishError, ScriptError) as error:
         say(str(error))
         code = 1
     except KeyboardInterrupt:

@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from kafka.errors import KafkaError
 from gridhub.connectors.demo.chaos import Chaos, Wishes
 from gridhub.connectors.demo.check import Lag, Report, check, show_departments, wait_drained
 from gridhub.connectors.demo.closing import close_some, not_closed
+from gridhub.connectors.demo.ready import await_workers, tell_addresses, total
 from gridhub.connectors.demo.show import Bar, say
 from gridhub.connectors.demo.town import DemoError, Town, clean_folder, make_town
 from gridhub.connectors.simulator.city import City as SimulatedCity
@@ -63,8 +63,8 @@ def demo(order: Order, chosen: Settings) -> int:
         town.start(order.workers, city)
         registry = connect(town.settings.registry, folder / "schemas")
         codec = load_codec(registry, catalogue(city.further), city.further, topics.HUB_BYTES)
-        _await_workers(town)
-        _tell_addresses(town)
+        await_workers(town)
+        tell_addresses(town)
         simulated = SimulatedCity(city.catalogue, city.departments, order.seed)
         if order.events is None:
             _for_ever(order, town, simulated, codec)
@@ -159,42 +159,9 @@ def _tickets(town: Town, codec: Codec, ended: threading.Event) -> None:
     ticketing.close()
 
 
-def _await_workers(town: Town, wait_s: float = 90.0) -> None:
-    """Wait until the workers together own every lane."""
-    wanted = 2 * town.settings.partitions
-    deadline = time.monotonic() + wait_s
-    while _total(town, "gridhub_lanes") < wanted:
-        town.check()
-        if time.monotonic() > deadline:
-            raise DemoError(f"The workers did not get ready within {wait_s:.0f} s; see {town.logs}.")
-        time.sleep(0.2)
-
-
 def _now(town: Town) -> str:
     words = {"tasks": "gridhub_tasks_dispatched_total", "incidents": "gridhub_incidents_opened_total"}
-    return ", ".join(f"{_total(town, name):.0f} {word}" for word, name in words.items())
-
-
-def _total(town: Town, series: str) -> float:
-    """The sum of a series over all workers; a worker that does not answer counts as 0."""
-    total = 0.0
-    for port in town.metrics_ports.values():
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:  # ours
-                text = answer.read().decode()
-        except OSError:
-            continue
-        rows = (line for line in text.splitlines() if line.startswith((f"{series}{{", f"{series} ")))
-        total += sum(float(row.rpartition(" ")[2]) for row in rows)
-    return total
-
-
-def _tell_addresses(town: Town) -> None:
-    say(f"Kafka            {town.settings.bootstrap}")
-    say(f"Schema registry  {town.settings.registry}")
-    for name, port in town.metrics_ports.items():
-        say(f"{name:<16} http://127.0.0.1:{port}/metrics")
-    say(f"Logs             {town.logs}")
+    return ", ".join(f"{total(town, name):.0f} {word}" for word, name in words.items())
 
 
 def _tell(result: Result) -> int:

@@ -138,7 +138,8 @@ def _clocks(task: Row) -> Iterable[str]:
     yield f"重开 reopened {task['reopened']}" if task["reopened"] else ""
     yield "仲裁 arbitrated" if task["arbitrated"] else ""
     yield f"依据 proposed by {task['proposed_by']}" if task["proposed_by"] else ""
-    yield f"值班 on duty {task['on_duty']}" if task["on_duty"] else ""
+    person = task["on_duty"] if task["stage"] in _WAITING and task["on_duty"] != task["recipient"] else ""
+    yield f"值班 on duty {person}" if person else ""
 
 
 def _incident(incident: Row) -> Iterable[str]:

@@ -48,7 +48,7 @@ class Senders:
         if department.record not in self._forms:
             self._forms[department.record] = JsonForm(readers()[department.record])
         ready = self._forms[department.record].avro_ready(record)
-        return Sent(department.topic.name, b"day", department.record, ready)
+        return Sent(department.topic.name, b"day", f"{department.topic.name}-value", ready)
 
     def event_id(self, event: Event) -> str:
         """source/event id of the event, as incidents name it."""

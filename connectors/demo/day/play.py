@@ -67,10 +67,16 @@ class Player:
         self._senders = Senders(script, departments, self.names)
         self._shown = 0
 
-    def play(self, say: Say, on_step: Callable[[int, Step], None] = lambda _number, _step: None) -> Timeline:
+    def play(
+        self,
+        say: Say,
+        on_step: Callable[[int, Step], None] = lambda _number, _step: None,
+        settle: Callable[[], None] = lambda: None,
+    ) -> Timeline:
         """Play all of it; stops at the first step after which something else came than was expected.
 
-        `on_step` is called when a step's message is on its way, before what it causes is waited for.
+        `on_step` is called when a step's message is on its way, before what it causes is waited for; `settle` at the
+        end, before it is looked for what nobody expected.
         """
         whole = Timeline()
         for number, step in enumerate(self.script.steps):
@@ -82,7 +88,9 @@ class Player:
                     say(f"   {text}")
                 if not part.right:
                     return whole
-        return self._whole(whole)
+        settle()
+        whole.actual += self._take()
+        return whole
 
     def rehearse(self) -> Iterator[tuple[list[str], list[str]]]:
         """Play it on a hub that does everything at once; for each step what fell due before it and what came of it."""
@@ -126,7 +134,3 @@ class Player:
         records = told(self._hub.published())
         self.names.learn(records)
         return in_order(records[self._shown :], self.names)
-
-    def _whole(self, whole: Timeline) -> Timeline:
-        """The same, and what came when nobody expected anything any more."""
-        return Timeline(whole.expected, whole.actual + self._new())

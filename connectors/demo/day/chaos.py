@@ -1,0 +1,76 @@
+"""What is broken on purpose during the day, at moments that a seed chooses: workers, the broker, the sink, its target."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from gridhub.connectors.demo.day.target import Mood, Target
+from gridhub.connectors.demo.parts import Part
+from gridhub.connectors.demo.town import Town
+
+KILLS, FIRST_STEP = 5, 2
+MOODS = (Mood.DOWN, Mood.ERROR, Mood.HANG, Mood.MUTE, Mood.TWICE)
+MOOD_STEPS = 4
+_LONGEST_PAUSE_S = 0.3
+
+
+class Chaos:
+    """Does the deeds of a step when it is told of it. `done` counts them."""
+
+    def __init__(  # noqa: PLR0913  # all that can be broken
+        self, town: Town, sink: Part, target: Target, steps: int, seed: int, say: Callable[[str], None]
+    ) -> None:
+        self._town, self._sink, self._target, self._say = town, sink, target, say
+        self._dice = random.Random(seed)
+        self.deeds = deeds(steps, self._dice)
+        self.done: dict[str, int] = {}
+
+    def on_step(self, number: int) -> None:
+        """Break what is to break while this step's message is on its way."""
+        for deed in self.deeds.get(number, ()):
+            if deed in set(Mood):
+                self._target.mood = Mood(deed)
+                self._say(f"the target: {deed}")
+            else:
+                time.sleep(self._dice.uniform(0, _LONGEST_PAUSE_S))
+                getattr(self, f"_{deed}")()
+            self.done[deed] = self.done.get(deed, 0) + 1
+
+    def _kill(self) -> None:
+        self._strike(self._dice.choice(self._town.workers))
+
+    def _kill_sink(self) -> None:
+        self._strike(self._sink)
+
+    def _strike(self, part: Part) -> None:
+        self._say(f"kill -9 {part.name} (pid {part.pid})")
+        part.kill()
+        part.start()
+
+    def _broker(self) -> None:
+        broker = self._town.broker
+        if broker is None:
+            self._say("the broker is not ours to restart")
+            return
+        self._say("stopping the broker")
+        broker.stop()
+        broker.start()
+        self._say("the broker runs again")
+
+
+def deeds(steps: int, dice: random.Random) -> dict[int, list[str]]:
+    """What happens at which step: the kills, one broker restart, one sink killed, each mood once for some steps."""
+    found: dict[int, list[str]] = {}
+    last = steps - 1
+    blows = ["kill"] * KILLS + ["broker", "kill_sink"]
+    dice.shuffle(blows)
+    for place, deed in zip(sorted(dice.sample(range(FIRST_STEP, last), len(blows))), blows, strict=True):
+        found.setdefault(place, []).append(deed)
+    span = (last - FIRST_STEP) // len(MOODS)
+    for turn, mood in enumerate(dice.sample(MOODS, len(MOODS))):
+        begin = FIRST_STEP + turn * span
+        found.setdefault(begin, []).append(mood.value)
+        found.setdefault(begin + min(MOOD_STEPS, span - 1), []).append(Mood.WELL.value)
+    return found
