@@ -66,6 +66,7 @@ def _lines(task: Task) -> list[tuple[str, object]]:
         ("地点 Place", task["place_name"]),
         ("级别 Severity", task["severity"]),
         ("阶段 Stage", task["stage"]),
+        ("值班 On duty", task.get("on_duty") or "-"),
         ("说明 Note", task["note"] or "-"),
         ("编号 Id", f"{task['task_id']} ({task['version']})"),
     ]
