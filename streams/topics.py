@@ -35,7 +35,7 @@ LOCATED = Topic("hub.located", "area", ("LocatedEvent",), "delete", 7 * DAY_MS, 
 INCIDENTS = Topic(
     "hub.incidents", "incident id", ("Incident",), "compact,delete", 90 * DAY_MS, "outbound", "console, ticketing"
 )
-TASKS = Topic("hub.tasks", "task id", ("Task",), "compact,delete", 90 * DAY_MS, "outbound", "ticketing sinks")
+TASKS = Topic("hub.tasks", "task id", ("Task",), "compact,delete", 90 * DAY_MS, "outbound", "ticketing, sinks, console")
 STATUS = Topic(
     "hub.status",
     "area, from the task id",
@@ -46,19 +46,27 @@ STATUS = Topic(
     "outbound",
 )
 QUARANTINE = Topic(
-    "hub.quarantine", "source topic", ("Refusal",), "delete", 30 * DAY_MS, "every stage", "workbench",
+    "hub.quarantine", "source topic", ("Refusal",), "delete", 30 * DAY_MS, "every stage", "workbench, console",
     largest_bytes=HUB_BYTES,
 )  # fmt: skip
-JOURNAL = Topic("hub.journal", "area", ("Decision",), "delete", 180 * DAY_MS, "outbound", "explain, audit")
+JOURNAL = Topic("hub.journal", "area", ("Decision",), "delete", 180 * DAY_MS, "outbound", "explain, audit, console")
 STATE = Topic(
     "hub.state", "state key", (), "compact", -1, "outbound (changelog of its local state)", "outbound, on restore"
 )
 DELIVERIES = Topic(
-    "hub.deliveries", "target and task id", ("Delivery",), "delete", 90 * DAY_MS, "sinks", "explain, audit"
+    "hub.deliveries", "target and task id", ("Delivery",), "delete", 90 * DAY_MS, "sinks", "explain, audit, console"
 )
 PARKED = Topic("hub.parked", "target and message key", ("Delivery",), "compact", -1, "sinks", "sinks, operators")
 ADMISSIONS = Topic("hub.admissions", "rule id", (), "compact", -1, "operators", "workers")
-CONFIG = Topic("hub.config", "file name/anything", (), "compact", -1, "operators", "workers")
+CONFIG = Topic(
+    "hub.config",
+    "file name/number, silence/id",
+    (),
+    "compact",
+    -1,
+    "operators (`gridhub config`, `gridhub silence`)",
+    "workers",
+)
 GRIDS = Topic(
     "hub.grids", "part or manifest of a version", (), "compact", -1, "operators (`gridhub grids load`)", "workers"
 )

@@ -296,3 +296,15 @@ def test_what_is_no_duration_is_refused(text):
     """Or longer than a day."""
     with pytest.raises(ValueError, match="is no duration"):
         duration_s(text)
+
+
+def test_the_examples_of_the_docs_are_taken(load):
+    """Each YAML block of the page is read as it stands there."""
+    text = (FILE.parents[1] / "docs" / "dispatch.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block.partition("```")[0]) for block in text.split("```yaml\n")[1:]]
+    routes = [route for block in blocks if isinstance(block, list) for route in block]
+    top = {name: value for block in blocks if isinstance(block, dict) for name, value in block.items()}
+    routing = load(*routes, **top)
+    assert routing.delivery("root/streets-order").groups
+    assert [rule.name for rule in routing.inhibit_rules] == ["burst-main"]
+    assert routing.intervals.names == ("night", "days-off")
