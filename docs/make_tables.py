@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gridhub.connectors.sinks import asyncapi
 from gridhub.connectors.sources.departments import Departments
 from gridhub.streams.cli import COMMANDS, gridhub
 from gridhub.streams.clocks import KINDS as CLOCKS
@@ -181,8 +183,24 @@ def renewed(name: str) -> str:
     return f"{before}{BEGIN}{PAGES[name]()}{END}{after}"
 
 
+def asyncapi_examples() -> dict[str, str]:
+    """The texts of docs/examples/asyncapi/ by file name: a document of each consumer, of one department for all."""
+    departments = Departments.load()
+    chosen = [name for name in asyncapi.consumers(departments) if not name.startswith("department/")]
+    return {
+        f"{name.replace('/', '-')}.json": json.dumps(
+            asyncapi.document(name, departments, Settings.model_construct()), ensure_ascii=False, indent=1
+        )
+        + "\n"
+        for name in (*chosen, "department/power")
+    }
+
+
 def main() -> int:
     """Writes every page and says so."""
+    for name, text in asyncapi_examples().items():
+        (DOCS / "examples" / "asyncapi" / name).write_text(text, encoding="utf-8")
+        print(f"wrote docs/examples/asyncapi/{name}")
     for name in PAGES:
         (DOCS / name).write_text(renewed(name), encoding="utf-8")
         print(f"wrote docs/{name}")

@@ -27,6 +27,7 @@ COMMANDS = {
     "whatif": ("gridhub.streams.whatif.cli:whatif", "Try proposed rules on what really came."),
     "department": ("gridhub.connectors.sources.cli:group", "List departments, check a department's files."),
     "open311": ("gridhub.connectors.open311.cli:group", "Take citizens' reports over Open311 GeoReport v2."),
+    "asyncapi": ("gridhub.connectors.sinks.asyncapi_cli:asyncapi", "Print what a consumer sends and receives, as AsyncAPI."),
     "sinks": ("gridhub.connectors.sinks.cli:group", "Carry tasks to other systems: webhooks and mail."),
     "route": ("gridhub.streams.routing_cli:route", "Show and try the routing tree."),
     "silence": ("gridhub.streams.silences_cli:silence", "Keep tasks of a known nuisance back for a time."),

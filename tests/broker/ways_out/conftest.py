@@ -96,7 +96,7 @@ def hub(cluster, registry, tmp_path):
 def until() -> Callable[..., Any]:
     """Asks until the answer is yes; the last answer."""
 
-    def ask(question, seconds=90):
+    def ask(question, seconds=120):
         deadline = time.monotonic() + seconds
         while not (answer := question()) and time.monotonic() < deadline:
             time.sleep(0.05)
