@@ -23,8 +23,8 @@ from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.transport import BatchSchema, Effects, LaneGroup, Options, Plan, Silent, install
 
 BATCH_EVENTS = int(os.environ.get("BENCH_BATCH_EVENTS", "4000"))
-QUEUE_BYTES, MEMORY_BYTES = 1 << 20, 16 << 20  # a batch per lane; a record takes twice its bytes in memory
-FETCH_BYTES = 4 << 20
+QUEUE_BYTES, MEMORY_BYTES = 1 << 20, 10 << 20  # a batch per lane; a record takes twice its bytes in memory
+FETCH_BYTES = 2 << 20
 SWITCH_S = 0.0005  # the thread that fetches must not wait 5 ms for its turn
 
 

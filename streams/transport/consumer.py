@@ -21,8 +21,7 @@ from gridhub.streams.transport.standby import Standby
 from gridhub.streams.transport.thread import ConsumerThread
 
 FETCH_TIMEOUT_S = 1.0  # it is woken when a lane opens, has room again, or is taken from us
-
-
+WORKING_SHARE = 4  # of the memory, one part in four may be under way when another transaction begins
 STRAY_S = 10.0  # a batch that takes longer from here to its lane was dropped on the way
 FEW = 256  # records of one fetch, of all lanes together: so few that the next fetch may gather a little more
 
@@ -51,7 +50,9 @@ class Consumer(driver.Consumer):
         self._fetching = asyncio.Lock()
         self._room = asyncio.Event()
         self._rest_until = 0.0
-        self.pace = Pace(self.plan.options.transactions_per_s)
+        self.pace = Pace(
+            self.plan.options.transactions_per_s, room_bytes=self.plan.options.memory_bytes // WORKING_SHARE
+        )
         self._ending = False
         self._read_offset = _NoOffsets()
 

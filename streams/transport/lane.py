@@ -207,7 +207,8 @@ class Lane:
         """Work a batch and commit it; after any trouble the lane is open anew."""
         self._idle.clear()
         try:
-            result = await self._commit(batch, work)
+            with self.consumer.pace.working(batch.size):
+                result = await self._commit(batch, work)
         finally:
             self._idle.set()
         if result != "committed":

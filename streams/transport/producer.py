@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
-from gridhub.streams.transport.batch import Output, Outputs
 from gridhub.streams.transport.columns import Column, fill, place
 from gridhub.streams.transport.errors import assertions_as_trouble
 from gridhub.streams.transport.plan import Options
@@ -74,29 +73,33 @@ class LaneProducer:
 
     async def commit(
         self,
-        outputs: Iterable[Output | Outputs],
+        outputs: list[Any],
         changelog: TP | None,
         changes: Mapping[bytes, bytes | None],
         offsets: Mapping[TP, int],
         note: str = "",
     ) -> int | None:
-        """Send all of it and the offsets, with a note, in one transaction; gives the last changelog offset written, if any."""
+        """Send all of it and the offsets, with a note, in one transaction; gives the last changelog offset written, if any.
+
+        `outputs` (Output and Outputs) is emptied: what is on its way need not be held twice.
+        """
         columns = place(outputs, self.options.partition_counts)
+        outputs.clear()
         with assertions_as_trouble():
             marks = {TopicPartition(*tp): OffsetAndMetadata(offset, note) for tp, offset in offsets.items()}
             return await self._commit(columns, changelog, changes, marks)
 
     async def _commit(
         self,
-        columns: Mapping[TP, Column],
+        columns: dict[TP, Column],
         changelog: TP | None,
         changes: Mapping[bytes, bytes | None],
         marks: Mapping[TopicPartition, OffsetAndMetadata],
     ) -> int | None:
         await self._kafka.begin_transaction()
         sent = []
-        for tp, column in columns.items():
-            sent += await self._send(tp, column)
+        for tp in list(columns):
+            sent += await self._send(tp, columns.pop(tp))
         logged = []
         if changelog is not None and changes:
             logged = await self._send(changelog, Column(list(changes), list(changes.values())))

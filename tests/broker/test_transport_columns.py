@@ -310,6 +310,30 @@ async def test_turns_come_at_an_even_pace(monkeypatch):
     assert waits == [0.1, 0.2, 0.3]
 
 
+async def test_large_transactions_wait_for_one_another(monkeypatch):
+    """While enough is under way the next turn waits for an end, in order; what never ends is waited for no longer than said."""
+    monkeypatch.setattr(pace_module, "PATIENCE_S", 30.0)
+    pace, order = Pace(1e6, room_bytes=100), list[int]()
+
+    async def lane(number):
+        await pace.turn()
+        with pace.working(60):
+            order.append(number)
+            await gate.wait()
+
+    gate = asyncio.Event()
+    lanes = [asyncio.create_task(lane(number)) for number in range(5)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert order == [0, 1]
+    gate.set()
+    await asyncio.gather(*lanes)
+    assert order == [0, 1, 2, 3, 4]
+    monkeypatch.setattr(pace_module, "PATIENCE_S", 0.0)
+    with pace.working(100):
+        await pace.turn()
+
+
 async def test_a_busy_coordinator_is_asked_again_soon():
     """Each refusal in a row waits longer; any other answer is aiokafka's to judge, and ends the row."""
     sender = LaneSender.__new__(LaneSender)
