@@ -128,7 +128,8 @@ def _of_stage(task: Row, report: Row, at: int, facts: OutboundFacts) -> Row:
         unit = facts.organisation.checker(task["recipient"])
         return {"check_by": limit, "check_unit": unit.id, "reported_at": at}
     if stage == REWORKED:  # the time that it waited for its check does not count
-        return {"check_by": None, "finish_by": clocks.shifted(task, task.get("reported_at") or at, at, facts)}
+        finish_by = clocks.shifted(task, task.get("reported_at") or at, at, facts)
+        return {"check_by": None, "check_unit": None, "checker": None, "finish_by": finish_by}
     if stage == SUSPENDED:
         return {"suspend_reason": report["cause"], "suspended_until": report["until"]}
     return {"checker": report["actor"]} if stage == CHECKED else {}
