@@ -24,10 +24,10 @@ BENCH := $(if $(ONLY),--only $(ONLY)) $(if $(MINUTES),--minutes $(MINUTES)) $(if
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo bench bench-parts bench-report crash soak quality test test-fast lint types format docs lock wheel clean tools
+.PHONY: help install dev demo bench bench-parts bench-timers bench-report crash soak quality test test-fast lint types format docs lock wheel clean tools
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 install: $(VENV)/.installed ## make .venv with the locked dependencies and the command .venv/bin/gridhub
 
@@ -49,6 +49,9 @@ bench-parts: install ## cost per room, of locating, of remembering and restoring
 	@mkdir -p .gridhub/bench
 	@{ for part in bench/rooms.py bench/engine/grids.py bench/engine/state_scale.py bench/engine/restore.py \
 	bench/crash/takeover.py; do $(BIN)/python $$part || exit 1; done; } | tee .gridhub/bench/parts.jsonl
+
+bench-timers: install ## 100,000 open tasks with timers in one worker: memory and processor time of each, how late: TIMERS= SPREAD=
+	@$(BIN)/python bench/engine/timers.py $(if $(TIMERS),--timers $(TIMERS)) $(if $(SPREAD),--spread $(SPREAD))
 
 bench-report: install ## table and plot in docs/performance.md from what `make bench` has measured
 	@$(BIN)/python bench/engine/report.py
