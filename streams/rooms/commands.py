@@ -236,7 +236,8 @@ def _must_be_mergeable(incident: Row, other: Row) -> None:
 def _raise(before: Row, after: Row, desk: Desk) -> Row:
     """Tasks after something joined: nearer limits where it became worse, new tasks for who was not asked yet."""
     if after["inhibited"]:
-        after = {**after, "inhibited": False}  # a person has looked at it: its tasks wait no longer
+        # a person has looked at it: its tasks wait no longer, for a parent or by an inhibit rule
+        after = {**after, "inhibited": False, "held_by": None, "freed": True}
     running = [task for task in desk.tasks_of(after) if is_open(task["stage"])]
     if after["severity"] < before["severity"]:
         running = [raised_task(task, after, desk.facts, desk.now_ms) for task in running]

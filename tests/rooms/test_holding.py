@@ -175,6 +175,23 @@ def test_what_has_tasks_already_is_told_when_it_becomes_worse(world, tools):
     assert not [line for line in sent.decisions if line["outcome"] == "silenced"]
 
 
+def test_what_a_person_has_looked_at_waits_no_longer(world, tools):
+    """A merge by hand gives the tasks out, and the rule holds them no more."""
+    world.facts = inhibiting(tools.facts)
+    world.take(burst(tools))
+    world.take(dark(tools, "d"), dry(tools, "w"))
+    lamp, flat = of(world, "路灯"), of(world, "停水")
+    assert lamp["inhibited"]
+    assert flat["inhibited"]
+    done = world.report(world.order("merge", lamp["incident_id"], other_incident_id=flat["incident_id"]))
+    assert done.refused.num_rows == 0
+    lamp = of(world, "路灯")
+    assert lamp["task_ids"]
+    assert not lamp["inhibited"]
+    world.report(world.cancel(of(world, "爆管")["incident_id"]))
+    assert of(world, "路灯")["task_ids"] == lamp["task_ids"]
+
+
 EVENTS = st.lists(
     st.tuples(st.sampled_from(["burst", "dark", "dry", "fire"]), st.integers(0, 2), st.integers(2, 4)),
     min_size=1, max_size=7,
