@@ -87,7 +87,8 @@ def _fire(timer: Timer, desk: Desk) -> list[Row]:
 
 
 def _delete(timer: Timer, desk: Desk) -> None:
-    timers.drop(desk.ledger, timer.kind, timer.subject)
+    if timers.due_at(desk.ledger, timer.kind, timer.subject) == timer.due_ms:  # else another one has its name now
+        timers.drop(desk.ledger, timer.kind, timer.subject)
     desk.ledger.put(timer.key, None)
 
 

@@ -170,6 +170,15 @@ def test_timers_of_a_batch_cost_one_question_when_they_are_fetched(tools):
     assert timers.due_at(ledger, "a", "x") is None
 
 
+def test_a_timer_left_behind_by_a_damaged_state_leaves_the_newer_one_alone(tools):
+    """It rings rather than being lost; the one that has its name now keeps its time."""
+    state = MemoryState({timer_keys.timer_key(5, "a", "x"): b"{}"})
+    put(state, ("a", "x", 20))
+    assert fired(chime(tools.facts, 10, state)) == [(5, "a", "x")]
+    assert fired(chime(tools.facts, 20, state)) == [(20, "a", "x")]
+    assert state == {}
+
+
 def test_a_kind_with_the_mark_between_names_is_refused(tools):
     """`|` ends the kind in a key."""
     with pytest.raises(ValueError, match="kind of a timer"):
