@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import requests
 from georeport import GeoReport
+from georeport.georeport import requests  # what the client itself raises with
 
 
 @pytest.fixture(params=["json", "xml"])
