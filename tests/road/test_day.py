@@ -8,6 +8,7 @@ from gridhub.connectors.demo.day import rewrite
 from gridhub.connectors.demo.day import script as scripts
 from gridhub.connectors.demo.day.memory import MemoryHub
 from gridhub.connectors.demo.day.play import Player, Timeline
+from gridhub.connectors.demo.day.rules import city_by
 from gridhub.schemas.registry import local_codec
 from gridhub.streams import city as city_data
 
@@ -26,7 +27,8 @@ def script():
 
 def played(city, script):
     """The day on a hub of its own, in memory."""
-    return Player(script, city.departments, MemoryHub(city, local_codec()), patience_s=0).play(lambda _text: None)
+    hub = MemoryHub(city_by(script, city), local_codec())
+    return Player(script, city.departments, hub, patience_s=0).play(lambda _text: None)
 
 
 def test_the_day_is_as_it_is_written_down(city, script):

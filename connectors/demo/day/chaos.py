@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from gridhub.connectors.demo.day.target import Mood, Target
@@ -13,6 +14,7 @@ from gridhub.connectors.demo.town import Town
 KILLS, FIRST_STEP = 5, 2
 MOODS = (Mood.DOWN, Mood.ERROR, Mood.HANG, Mood.MUTE, Mood.TWICE)
 MOOD_STEPS = 4
+MET_S, DOWN_S = 15.0, 1.0  # how long a mood waits for its first request; a target that is down meets none
 _LONGEST_PAUSE_S = 0.3
 
 
@@ -25,18 +27,33 @@ class Chaos:
         self._town, self._sink, self._target, self._say = town, sink, target, say
         self._dice = random.Random(seed)
         self.deeds = deeds(steps, self._dice)
-        self.done: dict[str, int] = {}
+        self.done: Counter[str] = Counter()
+        self._since = Counter[str](), 0.0  # what the target had met when its mood began, and when that was
 
     def on_step(self, number: int) -> None:
         """Break what is to break while this step's message is on its way."""
         for deed in self.deeds.get(number, ()):
             if deed in set(Mood):
-                self._target.mood = Mood(deed)
-                self._say(f"the target: {deed}")
+                self._turn(Mood(deed))
             else:
                 time.sleep(self._dice.uniform(0, _LONGEST_PAUSE_S))
                 getattr(self, f"_{deed}")()
-            self.done[deed] = self.done.get(deed, 0) + 1
+            self.done[deed] += 1
+
+    def _turn(self, mood: Mood) -> None:
+        """Put the target into another mood, when somebody has met the one it was in."""
+        deadline = time.monotonic() + MET_S
+        while not (self._met() or time.monotonic() > deadline):
+            time.sleep(0.02)
+        self._since = Counter(self._target.met), time.monotonic()
+        self._target.mood = mood
+        self._say(f"the target: {mood}")
+
+    def _met(self) -> bool:
+        known, at = self._since
+        if self._target.mood == Mood.DOWN:
+            return time.monotonic() - at > DOWN_S
+        return self._target.met[self._target.mood] > known[self._target.mood]
 
     def _kill(self) -> None:
         self._strike(self._dice.choice(self._town.workers))

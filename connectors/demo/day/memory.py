@@ -20,6 +20,7 @@ class MemoryHub:
     """One state for every area. What a message causes is there as soon as it was sent."""
 
     def __init__(self, city: City, codec: Codec, settings: Settings | None = None) -> None:
+        """A hub of this city; see `rules.city_by` for what operators have published."""
         self._codec, settings = codec, settings or Settings()
         self._inbound = city_data.inbound_facts(city, settings, codec.decode_many)
         self._outbound = city_data.outbound_facts(city, settings)

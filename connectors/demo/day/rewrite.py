@@ -13,6 +13,7 @@ from pathlib import Path
 from gridhub.connectors.demo.day import script as scripts
 from gridhub.connectors.demo.day.memory import MemoryHub
 from gridhub.connectors.demo.day.play import Player
+from gridhub.connectors.demo.day.rules import city_by
 from gridhub.schemas.registry import local_codec
 from gridhub.streams import city as city_data
 
@@ -55,8 +56,9 @@ def _parts(lines: Iterator[str]) -> list[list[str]]:
 
 def main(place: Path) -> None:
     """Play the script of this file in memory and write what came into it."""
-    city = city_data.load()
-    player = Player(scripts.load(place), city.departments, MemoryHub(city, local_codec()))
+    script = scripts.load(place)
+    city = city_by(script, city_data.load())
+    player = Player(script, city.departments, MemoryHub(city, local_codec()))
     place.write_text(rewritten(place.read_text("utf-8"), list(player.rehearse())), "utf-8")
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import click
 import yaml
+from kafka import KafkaProducer
 
+from gridhub.connectors.demo.day import rules
 from gridhub.connectors.demo.day import script as scripts
 from gridhub.connectors.demo.day.chaos import Chaos
 from gridhub.connectors.demo.day.kafka import ClockFile, KafkaHub
@@ -64,7 +66,8 @@ class Found:
     timeline: Timeline
     tasks: list[Version]
     complaints: list[str]  # what is not right at the target
-    chaos: dict[str, int]
+    chaos: dict[str, int]  # how often what was done
+    met: dict[str, int]  # requests that the target took in each of its moods
     repeats: int  # deliveries that came once more with the same key
     seconds: float = 0.0
 
@@ -94,7 +97,10 @@ def _run(order: Order, town: Town, city: City, script: Script, stack: ExitStack)
     )
     town.worker_environment = {"GRIDHUB_CLOCK_FILE": str(clock.path), **session}
     stack.callback(town.stop)
-    town.start(order.workers, city)
+    town.start(0, city)
+    _publish(rules.items(script), town.settings.bootstrap)
+    for _ in range(order.workers):
+        town.add_worker()
     codec = load_codec(
         connect(town.settings.registry, town.folder / "schemas"),
         catalogue(city.further),
@@ -109,6 +115,16 @@ def _run(order: Order, town: Town, city: City, script: Script, stack: ExitStack)
     await_workers(town)
     tell_addresses(town)
     return _play(order, town, city, script, clock, codec, sink, target, stack)
+
+
+def _publish(items: list[rules.Item], bootstrap: str) -> None:
+    """What operators have published before the day; the workers read it when they start."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", client_id="gridhub-day")
+    try:
+        for key, value in items:
+            producer.send(topics.CONFIG.name, value, key=key).get(timeout=PATIENCE_S)
+    finally:
+        producer.close(timeout=5)
 
 
 def _play(  # noqa: PLR0913  # all the parts of the day
@@ -133,7 +149,9 @@ def _play(  # noqa: PLR0913  # all the parts of the day
     _until(lambda: not target.missing(tasks), ARRIVE_S)
     repeats = target.arrivals.total() - len(target.arrivals)
     seconds = time.monotonic() - began
-    return Found(timeline, tasks, target.wrong(tasks), chaos.done if chaos else {}, repeats, seconds)
+    return Found(
+        timeline, tasks, target.wrong(tasks), dict(chaos.done) if chaos else {}, dict(target.met), repeats, seconds
+    )
 
 
 def _sink(town: Town, target: Target, secret: str) -> Part:
@@ -170,7 +188,7 @@ def tell(found: Found) -> int:
     totals = {
         "lines": len(found.timeline.actual), "missing": found.timeline.missing, "extra": found.timeline.extra,
         "task_versions": len(found.tasks), "target_wrong": len(found.complaints), "repeated_deliveries": found.repeats,
-        "seconds": round(found.seconds, 1), **found.chaos,
+        "seconds": round(found.seconds, 1), "done": found.chaos, "target_met": found.met,
     }  # fmt: skip
     click.echo(json.dumps(totals, ensure_ascii=False))
     return 0 if found.timeline.right and not found.complaints else 1

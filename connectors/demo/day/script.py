@@ -63,11 +63,22 @@ class Command(_Part):
     until: str | None = None
 
 
-class Rules(_Part):
-    """An operator publishes rules (hub.config): the item's key, and its content."""
+class Quiet(_Part):
+    """A silence that somebody has published before the day."""
 
-    item: str
-    content: dict[str, Any] | None
+    id: str
+    matchers: list[str]
+    begins: str
+    ends: str
+    author: str
+    comment: str
+
+
+class Rules(_Part):
+    """What operators have published on hub.config before the day: changed routes by their name, and silences."""
+
+    routes: dict[str, dict[str, Any]] = {}
+    silences: list[Quiet] = []
 
 
 class Step(_Part):
@@ -78,13 +89,12 @@ class Step(_Part):
     event: Event | None = None
     report: Report | None = None
     command: Command | None = None
-    rules: Rules | None = None
     before: str = ""
     then: str = ""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        deeds = [name for name in ("event", "report", "command", "rules") if getattr(self, name) is not None]
+        deeds = [name for name in ("event", "report", "command") if getattr(self, name) is not None]
         if len(deeds) > 1:
             raise ValueError(f"one thing at a time, not {' and '.join(deeds)}")
         if self.then and not deeds:
@@ -98,6 +108,7 @@ class Script(_Part):
     year: int = Field(ge=1992, le=2100)
     about: str
     timezone: Literal["Asia/Shanghai"]
+    rules: Rules = Rules()
     steps: list[Step]
 
     @model_validator(mode="after")

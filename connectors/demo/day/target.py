@@ -34,27 +34,35 @@ class Mood(StrEnum):
     TWICE = "twice"  # acts, and answers two times on one connection
 
 
-class Target(ThreadingHTTPServer):
-    """The target and what it remembers. `url` is where it listens; it starts and ends with `open` and `close`."""
+class Target:
+    """The target and what it remembers. It listens from the start, on one port for good; `close` ends it."""
 
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 64
-
-    def __init__(self, secret: str, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Take, bind_and_activate=True)
-        self.signature = Webhook(secret)
-        self.port = self.server_address[1]
-        self.lock = threading.Lock()
-        self.mood = Mood.WELL
-        self.arrivals: Counter[str] = Counter()  # by idempotency key
-        self.moods_met: Counter[str] = Counter()
-        self.acted: list[Version] = []
-        self.forged = 0
+    def __init__(self, secret: str) -> None:
+        self._signature = Webhook(secret)
+        self._lock = threading.Lock()
+        self._mood = Mood.WELL
         self._bodies: dict[str, bytes] = {}
         self._keys: set[str] = set()
+        self.arrivals: Counter[str] = Counter()  # by idempotency key
+        self.met: Counter[str] = Counter()  # requests by the mood in which they were taken
+        self.acted: list[Version] = []
+        self.forged = 0
         self.mixed: set[str] = set()  # keys under which two different bodies came
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self._listener: _Listener | None = _Listener(self, 0)
+        self.port: int = self._listener.server_address[1]
+
+    @property
+    def mood(self) -> Mood:
+        """How it answers from now on."""
+        return self._mood
+
+    @mood.setter
+    def mood(self, mood: Mood) -> None:
+        self._mood = mood
+        if mood == Mood.DOWN:
+            self.close()
+        elif self._listener is None:
+            self._listener = _Listener(self, self.port)
 
     @property
     def url(self) -> str:
@@ -63,11 +71,11 @@ class Target(ThreadingHTTPServer):
 
     def take(self, key: str, body: bytes, headers: dict[str, str]) -> Mood:
         """Take one request; how to answer it."""
-        with self.lock:
+        with self._lock:
             mood = self.mood
-            self.moods_met[mood] += 1
+            self.met[mood] += 1
             try:
-                task = self.signature.verify(body, headers)
+                task = self._signature.verify(body, headers)
             except WebhookVerificationError:
                 self.forged += 1
                 return Mood.ERROR
@@ -104,22 +112,32 @@ class Target(ThreadingHTTPServer):
 
     def missing(self, wanted: Iterable[Version]) -> int:
         """How many of these versions it has not acted on."""
-        with self.lock:
+        with self._lock:
             return len(set(wanted) - set(self.acted))
 
-    def verify_request(self, request: object, client_address: object) -> bool:  # noqa: ARG002  # socketserver's signature
-        """Whether a connection is taken at all."""
-        return self.mood != Mood.DOWN
+    def close(self) -> None:
+        """Take no more connections."""
+        if self._listener is not None:
+            self._listener.shutdown()
+            self._listener.server_close()
+            self._listener = None
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    block_on_close = False
+    request_queue_size = 64
+
+    def __init__(self, target: Target, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Take)
+        self.target = target
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away (it was killed, or waited for too long) is part of the rehearsal."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]  # socketserver's own arguments
-
-    def close(self) -> None:
-        """End it."""
-        self.shutdown()
-        self.server_close()
 
 
 class _Take(BaseHTTPRequestHandler):
@@ -128,13 +146,13 @@ class _Take(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """One delivery."""
-        target = cast("Target", self.server)
+        target = cast("_Listener", self.server).target
         body = self.rfile.read(min(int(self.headers["content-length"]), LARGEST_BODY))
         headers = {name: self.headers.get(name, "") for name in self._NAMES}
         mood = target.take(self.headers.get("idempotency-key", ""), body, headers)
         if mood == Mood.HANG:
             time.sleep(HANG_S)
-        if mood in {Mood.HANG, Mood.MUTE, Mood.DOWN}:
+        if mood in {Mood.HANG, Mood.MUTE}:
             self.close_connection = True
             return
         answer = self._answer(HTTPStatus.INTERNAL_SERVER_ERROR if mood == Mood.ERROR else HTTPStatus.NO_CONTENT)
