@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gridhub.streams import timer_keys
 from gridhub.streams.rooms import clocks, escalation, grouping, holding, notices, parents, progress, timers
 from gridhub.streams.rooms.desk import Desk
-from gridhub.streams.rooms.ledger import Ledger
+from gridhub.streams.rooms.ledger import Ledger, task_key
 from gridhub.streams.rooms.outbound import OutboundFacts, Row, Tracked
 from gridhub.streams.rooms.timers import Timer
 
@@ -45,7 +45,9 @@ def ring(facts: OutboundFacts, now_ms: int, state: State, most: int = MOST_TIMER
     found = state.due(now_ms, most)
     for key, value in found:
         ledger.know(key, value)
-    timers.fetch(ledger, (timer_keys.named(key) for key, _ in found))
+    names = [timer_keys.named(key) for key, _ in found]
+    # with one call of the state; most timers are those of tasks, for another subject there is none
+    ledger.fetch([*(timers.mark_key(*name) for name in names), *(task_key(subject) for _, subject in names)])
     desk = Desk(facts, now_ms, state, ledger, {})
     # timers behind the last one found may be in the state only: new ones behind it wait for the next turn
     end = found[-1][0] if len(found) == most else timer_keys.behind(now_ms)
