@@ -10,7 +10,7 @@ PACKAGES := config connectors schemas streams
 DEMO := $(if $(EVENTS),--events $(EVENTS)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(KILLS),--kills $(KILLS)) \
 	$(if $(BROKER_RESTARTS),--broker-restarts $(BROKER_RESTARTS)) $(if $(SEED),--seed $(SEED)) \
 	$(if $(RATE),--rate $(RATE)) $(if $(SCENARIO),--scenario $(SCENARIO)) \
-	$(if $(CHURN),$(if $(filter 0 no false,$(CHURN)),--no-churn,--churn))
+	$(if $(CHURN),$(if $(filter 0 no false,$(CHURN)),--no-churn,--churn)) $(if $(CHAOS),--chaos)
 
 # `make crash FAULT=kill SEEDS=3` becomes `python bench/crash/matrix.py kill --seeds 3`.
 CRASH := $(FAULT) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(EVENTS),--events $(EVENTS)) \
@@ -33,7 +33,7 @@ install: $(VENV)/.installed ## make .venv with the locked dependencies and the c
 
 dev: $(VENV)/.dev ## the same with the tools that tests, linters and types need
 
-demo: install ## run the whole hub here: EVENTS= WORKERS= KILLS= BROKER_RESTARTS= CHURN=0|1 SEED= RATE= SCENARIO=
+demo: install ## run the whole hub here: EVENTS= WORKERS= KILLS= BROKER_RESTARTS= CHURN=0|1 SEED= RATE= SCENARIO= CHAOS=
 	@$(BIN)/gridhub demo $(strip $(DEMO))
 
 crash: install ## break the hub in every way and count what is lost: FAULT=all SEEDS=3 SEED= EVENTS=3000 SPAN=40 SABOTAGE=

@@ -22,7 +22,7 @@ RINGS = ("rooms", "golden", "road", "docs", "ops", "contract", "packaging", "bro
 """The folders of tests/ from fast to slow. A folder that is not named comes before `packaging`."""
 
 
-HEAVY = ("crash", "broker/test_demo.py", "ops/test_panels_on_hub.py")
+HEAVY = ("crash", "broker/test_demo.py", "broker/test_day.py", "ops/test_panels_on_hub.py")
 """Tests that start a whole hub: with `pytest -n 2` they run one after another, beside all others."""
 
 

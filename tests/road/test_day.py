@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import random
+from collections import Counter
 
-from gridhub.connectors.demo.day import rewrite
+import pytest
+import yaml
+
+from gridhub.connectors.demo.day import chaos, rewrite
 from gridhub.connectors.demo.day import script as scripts
+from gridhub.connectors.demo.day.kafka import ClockFile
 from gridhub.connectors.demo.day.memory import MemoryHub
 from gridhub.connectors.demo.day.play import Player, Timeline
 from gridhub.connectors.demo.day.rules import city_by
 from gridhub.schemas.registry import local_codec
 from gridhub.streams import city as city_data
+from gridhub.streams.clock import RehearsalClock
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +66,55 @@ def test_what_the_hub_does_is_what_stands_there(city, tmp_path):
     place.write_text(scripts.bundled().read_text("utf-8"), "utf-8")
     rewrite.main(place)
     assert place.read_text("utf-8") == scripts.bundled().read_text("utf-8")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_chaos_breaks_what_it_promises(script, seed):
+    """Five kills, two of them while timers ring, one broker restart, one sink killed, each mood begun and ended."""
+    found = chaos.deeds(script.steps, random.Random(seed))
+    counts = Counter(deed for deeds in found.values() for deed in deeds)
+    assert (counts["kill"], counts["broker"], counts["kill_sink"]) == (5, 1, 1)
+    assert {mood: counts[mood] for mood in chaos.MOODS} == dict.fromkeys(chaos.MOODS, 1)
+    assert counts["well"] == len(chaos.MOODS)
+    ringing = [step for step, deeds in found.items() if "kill" in deeds and script.steps[step].before]
+    assert len(ringing) >= 2
+    assert max(found) < len(script.steps)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"at": "09-29 08:00"}, "never goes backwards"),
+        ({"then": "a line"}, "nobody does anything"),
+        ({"unknown": 1}, "Extra inputs"),
+    ],
+)
+def test_a_script_that_cannot_be_played_is_named(tmp_path, change, word):
+    """A clock that would go backwards, lines that nobody causes, and unknown keys are refused when the file is read."""
+    steps = [{"at": "09-30 08:00", "tells": "a"}, {"at": "09-30 08:01", "tells": "b", **change}]
+    place = tmp_path / "day.yaml"
+    place.write_text(yaml.safe_dump({"year": 2026, "timezone": "Asia/Shanghai", "about": "x", "steps": steps}))
+    with pytest.raises(scripts.ScriptError, match=word):
+        scripts.load(place)
+
+
+def test_a_wrong_rule_before_the_day_is_told(city, script):
+    """A route that routing.yaml has not, and a silence about danger to life: neither day begins."""
+    unknown = script.rules.model_copy(update={"routes": {"nowhere": {}}})
+    with pytest.raises(scripts.ScriptError, match="no route nowhere"):
+        city_by(script.model_copy(update={"rules": unknown}), city)
+    fire = script.rules.silences[0].model_copy(update={"matchers": ['category="fire"']})
+    deadly = script.rules.model_copy(update={"silences": [fire]})
+    with pytest.raises(scripts.ScriptError, match="rehearsal"):
+        city_by(script.model_copy(update={"rules": deadly}), city)
+
+
+def test_the_clock_file_never_goes_backwards(tmp_path):
+    """Written whole, read by the worker's own clock, refused when it would go back."""
+    clock = ClockFile(tmp_path / "clock", 5000)
+    worker = RehearsalClock(clock.path)
+    clock.set(7000)
+    assert worker() == 7000
+    with pytest.raises(ValueError, match="never goes backwards"):
+        clock.set(6999)
+    assert worker() == 7000

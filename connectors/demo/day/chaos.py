@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from gridhub.connectors.demo.day.script import Step
 from gridhub.connectors.demo.day.target import Mood, Target
 from gridhub.connectors.demo.parts import Part
 from gridhub.connectors.demo.town import Town
 
-KILLS, FIRST_STEP = 5, 2
+KILLS, RINGING_KILLS, FIRST_STEP = 5, 2, 2
 MOODS = (Mood.DOWN, Mood.ERROR, Mood.HANG, Mood.MUTE, Mood.TWICE)
 MOOD_STEPS = 4
 MET_S, DOWN_S = 15.0, 1.0  # how long a mood waits for its first request; a target that is down meets none
@@ -22,7 +23,7 @@ class Chaos:
     """Does the deeds of a step when it is told of it. `done` counts them."""
 
     def __init__(  # noqa: PLR0913  # all that can be broken
-        self, town: Town, sink: Part, target: Target, steps: int, seed: int, say: Callable[[str], None]
+        self, town: Town, sink: Part, target: Target, steps: Sequence[Step], seed: int, say: Callable[[str], None]
     ) -> None:
         self._town, self._sink, self._target, self._say = town, sink, target, say
         self._dice = random.Random(seed)
@@ -31,7 +32,7 @@ class Chaos:
         self._since = Counter[str](), 0.0  # what the target had met when its mood began, and when that was
 
     def on_step(self, number: int) -> None:
-        """Break what is to break while this step's message is on its way."""
+        """Break what is to break while what falls due, or this step's message, is on its way."""
         for deed in self.deeds.get(number, ()):
             if deed in set(Mood):
                 self._turn(Mood(deed))
@@ -77,13 +78,15 @@ class Chaos:
         self._say("the broker runs again")
 
 
-def deeds(steps: int, dice: random.Random) -> dict[int, list[str]]:
-    """What happens at which step: the kills, one broker restart, one sink killed, each mood once for some steps."""
+def deeds(steps: Sequence[Step], dice: random.Random) -> dict[int, list[str]]:
+    """What happens at which step: the kills, some while timers ring; a broker restart, the sink killed, each mood once."""
     found: dict[int, list[str]] = {}
-    last = steps - 1
-    blows = ["kill"] * KILLS + ["broker", "kill_sink"]
-    dice.shuffle(blows)
-    for place, deed in zip(sorted(dice.sample(range(FIRST_STEP, last), len(blows))), blows, strict=True):
+    last = len(steps) - 1
+    ringing = [place for place in range(FIRST_STEP, last) if steps[place].before.strip()]
+    places = dice.sample(ringing, RINGING_KILLS)
+    others = [place for place in range(FIRST_STEP, last) if place not in places]
+    places += dice.sample(others, KILLS - RINGING_KILLS + 2)
+    for place, deed in zip(places, ["kill"] * KILLS + ["broker", "kill_sink"], strict=True):
         found.setdefault(place, []).append(deed)
     span = (last - FIRST_STEP) // len(MOODS)
     for turn, mood in enumerate(dice.sample(MOODS, len(MOODS))):

@@ -38,10 +38,11 @@ class Names:
 
     def learn(self, published: Iterable[Published]) -> None:
         """Note the incidents among these records."""
+        known = len(self.by_incident)
         for kind, record in published:
             if kind == INCIDENT and (name := self.by_event.get(record["event_ids"][0])):
                 self.by_incident[record["incident_id"]] = name
-        if self.by_incident:
+        if len(self.by_incident) > known:
             self._pattern = re.compile("|".join(map(re.escape, self.by_incident)))
 
     def short(self, text: str) -> str:

@@ -75,8 +75,8 @@ class Player:
     ) -> Timeline:
         """Play all of it; stops at the first step after which something else came than was expected.
 
-        `on_step` is called when a step's message is on its way, before what it causes is waited for; `settle` at the
-        end, before it is looked for what nobody expected.
+        `on_step` is called when what falls due at a step, or else its message, is on its way, before what comes of it
+        is waited for; `settle` at the end, before it is looked for what nobody expected.
         """
         whole = Timeline()
         for number, step in enumerate(self.script.steps):
@@ -109,14 +109,16 @@ class Player:
 
     def _play(self, number: int, step: Step, on_step: Callable[[int, Step], None]) -> Iterator[Timeline]:
         self._hub.set_clock(self.script.ms(step.at))
-        if step.event is None and step.report is None and step.command is None:
+        rings = bool(step.before.strip())
+        if rings:
             on_step(number, step)
         yield self._await(lines_of(step.before))
         message = self._senders.message(step)
         if message is not None:
             self._hub.send(message)
+        if not rings:
             on_step(number, step)
-            yield self._await(lines_of(step.then))
+        yield self._await(lines_of(step.then))
 
     def _await(self, expected: list[str]) -> Timeline:
         """Wait until all of it is there; give up when it is not in time, or when something else is there instead."""
@@ -131,6 +133,6 @@ class Player:
 
     def _new(self) -> list[str]:
         """Lines of the records that came since the last step."""
-        records = told(self._hub.published())
+        records = told(self._hub.published())[self._shown :]
         self.names.learn(records)
-        return in_order(records[self._shown :], self.names)
+        return in_order(records, self.names)

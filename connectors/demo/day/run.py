@@ -134,7 +134,7 @@ def _play(  # noqa: PLR0913  # all the parts of the day
     hub = KafkaHub(town.settings.bootstrap, codec, clock)
     stack.callback(hub.close)
     player = Player(script, city.departments, hub, PATIENCE_S)
-    chaos = Chaos(town, sink, target, len(script.steps), order.seed, say) if order.chaos else None
+    chaos = Chaos(town, sink, target, script.steps, order.seed, say) if order.chaos else None
 
     def on_step(number: int, _step: Step) -> None:
         if chaos is not None:
