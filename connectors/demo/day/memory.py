@@ -13,7 +13,7 @@ from gridhub.streams.city import City
 from gridhub.streams.memory import MemoryState
 from gridhub.streams.messages import Origin
 from gridhub.streams.rooms.outbound import Tracked
-from gridhub.streams.settings import Settings
+from gridhub.streams.settings import Settings, load
 
 
 class MemoryHub:
@@ -21,7 +21,7 @@ class MemoryHub:
 
     def __init__(self, city: City, codec: Codec, settings: Settings | None = None) -> None:
         """A hub of this city; see `rules.city_by` for what operators have published."""
-        self._codec, settings = codec, settings or Settings()
+        self._codec, settings = codec, settings or load()
         self._inbound = city_data.inbound_facts(city, settings, codec.decode_many)
         self._outbound = city_data.outbound_facts(city, settings)
         self._state, self._now_ms, self._offset = MemoryState(), 0, 0
