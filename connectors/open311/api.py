@@ -150,10 +150,11 @@ def _posts(parts: Parts) -> APIRouter:
         stage, task = steps.stage(fields, key), steps.task(fields, key, parts.store)
         said = reports.update(fields, parts.now_ms())
         name = _update_id(fields, task["id"], stage)
-        status = {**said, "status_id": name, "task_id": task["id"], "stage": stage, "sender": f"open311/{key.name}",
-                  "actor": said["actor"] or key.name}  # fmt: skip
-        if not parts.outbox.step(status, task["area"]):
-            raise later("Kafka does not answer; send the same once more.")
+        said |= {"task_id": task["id"], "sender": f"open311/{key.name}", "actor": said["actor"] or key.name}
+        for step in steps.way(fields, key, task["stage"]):
+            status = {**said, "status_id": name if step == stage else f"{name}/{step}", "stage": step}
+            if not parts.outbox.step(status, task["area"]):
+                raise later("Kafka does not answer; send the same once more.")
         _say(key, "step", name)
         return answers.answer(answers.wanted(request), "service_request_updates", [{"update_id": name}])
 

@@ -29,6 +29,10 @@ _PRUNE_S = 3600.0
 log = structlog.get_logger()
 
 
+class _NoTopicError(Exception):
+    """A topic is not there yet; caught in this file only."""
+
+
 class Follower:
     """Reads from where the store is, in a thread of its own; each poll is one transaction with its offsets."""
 
@@ -69,8 +73,8 @@ class Follower:
             try:
                 self._follow()
                 pause_s = _FIRST_PAUSE_S
-            except (KafkaError, RegistryLater, UnknownSchema) as error:
-                log.warning("open311_read_failed", error=type(error).__name__, retry_in_s=pause_s)
+            except (KafkaError, RegistryLater, UnknownSchema, _NoTopicError) as error:
+                log.warning("open311_read_failed", error=str(error) or type(error).__name__, retry_in_s=pause_s)
                 self._stopping.wait(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -100,8 +104,11 @@ class Follower:
             admin.close()
 
     def _seek(self, consumer: KafkaConsumer) -> list[TopicPartition]:
-        """Assign every partition, each from where the store is or from its beginning."""
-        tps = [TopicPartition(name, n) for name in self._topics for n in consumer.partitions_for_topic(name) or ()]
+        """Assign every partition, each from where the store is or from its beginning; _NoTopicError where one is missing."""
+        partitions = {name: consumer.partitions_for_topic(name) for name in self._topics}
+        if missing := [name for name, numbers in partitions.items() if not numbers]:
+            raise _NoTopicError(f"there is no topic {missing[0]}: gridhub provision")
+        tps = [TopicPartition(name, number) for name, numbers in partitions.items() for number in numbers]
         consumer.assign(tps)
         places = self._store.places()
         for tp in tps:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridhub.connectors.open311.errors import Open311Error, bad, missing, no_key, not_found
 from gridhub.connectors.open311.telling import main_task
-from gridhub.streams.rooms.stages import JUDGEMENT, STAGES_ZH, TRANSITIONS, is_open
+from gridhub.streams.rooms.stages import JUDGEMENT, STAGES_ZH, TRANSITIONS, WORK, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,23 @@ CHECKED = {"open": "reworked", "closed": "closed", "fixed": "checked"}
 """The same words from a system that checks: it sends work back, or ends it."""
 REPORTABLE = frozenset().union(*TRANSITIONS.values())
 """Stages that a status can bring at all; the others come by command."""
+
+
+def way(fields: Mapping[str, str], key: Key, now: str) -> list[str]:
+    """The stages that lead from the one of now to the one asked for, which is the last.
+
+    Clients that know open and closed only leave out what lies between; who names a stage of ours gets that stage alone.
+    """
+    wanted = stage(fields, key)
+    if fields["status"].strip().lower() in STAGES_ZH.keys() - {"closed"}:
+        return [wanted]
+    steps = {"checked", "closed"} if "check" in key.may else WORK
+    ways = [[now]]
+    for found in ways:  # the shortest first; it ends because no stage stands twice in a way
+        if found[-1] == wanted and len(found) > 1:
+            return found[1:]
+        ways += [[*found, one] for one in TRANSITIONS.get(found[-1], ()) if one in steps and one not in found]
+    return [wanted]
 
 
 def stage(fields: Mapping[str, str], key: Key) -> str:

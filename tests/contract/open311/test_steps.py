@@ -43,7 +43,7 @@ def test_a_handlers_words(hub, step, name, word, stage):
     answer = step(hub.key("handle"), name, word, updated_datetime="2026-11-23T10:00:00+08:00", account_id="p-7",
                   description="已处理，联系13971112222")  # fmt: skip
     assert answer.json() == [{"update_id": "u1"}]
-    ((status, area),) = hub.sent.statuses
+    status, area = hub.sent.statuses[-1]
     assert (status["stage"], status["status_id"], status["actor"]) == (stage, "u1", "p-7")
     assert (status["at"], status["note"], area) == (1_795_399_200_000, "已处理，联系＊＊＊", "420202001")
     assert status["task_id"] == f"420202001-{1:016x}-handle-1"
@@ -60,6 +60,26 @@ def test_a_checkers_words(hub, step, name):
         403,
     ]
     assert [status["stage"] for status, _ in hub.sent.statuses] == ["checked", "closed", "reworked"]
+
+
+@pytest.mark.parametrize(
+    ("may", "now", "word", "stages"),
+    [
+        ("handle", "dispatched", "CLOSED", ["accepted", "handling", "reported"]),
+        ("handle", "accepted", "FIXED", ["handling", "reported"]),
+        ("handle", "reworked", "CLOSED", ["handling", "reported"]),
+        ("handle", "dispatched", "reported", ["reported"]),
+        ("handle", "closed", "CLOSED", ["reported"]),
+        ("check", "reported", "CLOSED", ["checked", "closed"]),
+        ("check", "reported", "OPEN", ["reworked"]),
+    ],
+)
+def test_open_and_closed_bring_what_lies_between(hub, step, may, now, word, stages):
+    """Who knows open and closed only leaves steps out: they are reported too, in order, each with an id of its own."""
+    task = hub.tell("hub.tasks", "Task", "dispatched", stage=now)
+    assert step(hub.key(may), task["task_id"], word).json() == [{"update_id": "u1"}]
+    sent = [(status["stage"], status["status_id"]) for status, _ in hub.sent.statuses]
+    assert sent == [*((stage, f"u1/{stage}") for stage in stages[:-1]), (stages[-1], "u1")]
 
 
 def test_least_privilege(hub, step, name):
