@@ -180,7 +180,8 @@ class Clocks:
 
         def minutes(word: str) -> int | None:
             value = getattr(own, word) if getattr(own, word) is not None else getattr(plain, word)
-            return value[severity] * MINUTE_MS if isinstance(value, dict) else value and value * MINUTE_MS
+            found: int | None = value[severity] if isinstance(value, dict) else value
+            return None if found is None else found * MINUTE_MS
 
         time = own.time or plain.time or "natural"
         return Times(time, minutes("minutes"), minutes("remind_min") or 0, minutes("escalate_min") or DAY_MS)

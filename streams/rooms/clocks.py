@@ -134,9 +134,9 @@ def timer_of(task: Row) -> tuple[str, int] | None:
     if task["stage"] == SUSPENDED:
         return (PAUSE, task["suspended_until"]) if task.get("suspended_until") is not None else None
     kind, remind, breach = kind_of(task), task.get("remind_at"), task.get("breach_at")
-    if kind is None or (remind is None and breach is None):
-        return None
-    return (REMIND, remind) if remind is not None else (kind, breach)
+    if kind is not None and remind is not None:
+        return REMIND, remind
+    return (kind, breach) if kind is not None and breach is not None else None
 
 
 def wind(ledger: Ledger, before: Row | None, after: Row) -> None:

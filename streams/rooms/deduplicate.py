@@ -19,6 +19,7 @@ from gridhub.streams.rooms.stages import REOPENED
 if TYPE_CHECKING:
     from gridhub.streams.memory import State
     from gridhub.streams.parents import ParentRule
+    from gridhub.streams.rooms.matter import Matter
     from gridhub.streams.rooms.parents import Found
 
 _COLUMNS = (
@@ -144,7 +145,7 @@ def _verdict(event: Row, recall: Recall) -> _Verdict:
     return _opening(event, me.incident_id, parts, recall, "life_safety" if in_between else "")
 
 
-def _brought_back(event: Row, me: candidates.Matter, closed: list[Any], recall: Recall) -> _Verdict:
+def _brought_back(event: Row, me: Matter, closed: list[Any], recall: Recall) -> _Verdict:
     """A closed incident opens again: this event shows that it was not solved."""
     key, group = event["candidates"], recall.kind(event["category"]).group
     entry = reopening.take_back(closed, event["area"], group, recall.ledger)

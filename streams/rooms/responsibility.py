@@ -78,11 +78,10 @@ def arranged(items: Sequence[Assignment], recipient_id: str, facts: OutboundFact
         name = facts.organisation.name_of(recipient)
         own = lead._replace(recipient=recipient, recipient_id=recipient_id, recipient_name=name, left_out=0)
     others = [item for item in items if item.recipient_id not in {recipient_id, lead.recipient_id}]
-    limits = {"accept_ms": lead.accept_ms, "finish_ms": lead.finish_ms}
+    asked = own._replace(accept_ms=lead.accept_ms, finish_ms=lead.finish_ms)
     if own.action == ASSIST:
-        return [own._replace(action=HANDLE, **limits), lead._replace(action=ASSIST), *others]
-    helps = own._replace(action=ASSIST, **limits)
-    return [lead, helps, *others]
+        return [asked._replace(action=HANDLE), lead._replace(action=ASSIST), *others]
+    return [lead, asked._replace(action=ASSIST), *others]
 
 
 def remember(task: Row, incident: Row, ledger: Ledger) -> None:
