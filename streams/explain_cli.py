@@ -14,10 +14,12 @@ from gridhub.schemas.codec import UnknownSchema
 from gridhub.schemas.registry import RegistryLater, connect, load_codec
 from gridhub.streams import city as city_data
 from gridhub.streams import topics
+from gridhub.streams.aftermath import matter, named
 from gridhub.streams.messages import Origin
 from gridhub.streams.settings import load
 from gridhub.streams.story import Reader, Ways, story
 from gridhub.streams.telling import tell_step
+from gridhub.streams.telling_after import masked_step
 from gridhub.streams.ways import ways_of
 from gridhub.streams.words import LANGUAGES
 
@@ -49,26 +51,30 @@ def _origin(record: Any) -> Origin:
 
 
 @click.command()
-@click.argument("event_id")
-@click.option("--source", help="Department code, where several departments use the same id.")
+@click.argument("name", metavar="EVENT|INCIDENT|TASK")
+@click.option("--source", help="Department code, where several departments use the same event id.")
 @click.option(
     "--lang", type=click.Choice(LANGUAGES), help="Plain sentences only, in Chinese or English, instead of JSON."
 )
-def explain(event_id: str, source: str | None, lang: str | None) -> None:
-    """Tell an event's whole story, one step a line: received, located or refused, decided, incident, tasks, statuses.
+@click.option("--unmasked", is_flag=True, help="Show what people wrote as it stands, phone and identity numbers too.")
+def explain(name: str, source: str | None, lang: str | None, *, unmasked: bool) -> None:
+    """Tell the whole story of an event, an incident or a task, one step a line, from the journal and the hub's topics.
 
-    Each step is a JSON object with its numbers and the sentences `zh` and `en`; with --lang the sentences alone.
+    Of an event: received, located or refused, decided; then its incident, tasks, reports, commands, reminders,
+    escalations, silences, groups and deliveries with their times. Each step is a JSON object with its numbers and the
+    sentences `zh` and `en`; with --lang the sentences alone.
 
     Example: gridhub explain TD2026112000017 --lang zh
     """
     reader, ways = _reader()
     try:
-        steps = story(event_id, reader, source, ways)
+        found = named(name)
+        steps = story(name, reader, source, ways) if found is None else matter(*found, reader)
     finally:
         reader.close()
-    for step in steps:
-        says = {name: tell_step(step, name) for name in LANGUAGES}
+    for step in steps if unmasked else map(masked_step, steps):
+        says = {language: tell_step(step, language) for language in LANGUAGES}
         click.echo(says[lang] if lang else json.dumps(step | says, ensure_ascii=False))
     if not steps:
-        click.echo(f"The hub's topics hold no event {event_id!r}.", err=True)
+        click.echo(f"The hub's topics hold no event, incident or task {name!r}.", err=True)
         sys.exit(1)

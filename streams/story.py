@@ -10,7 +10,9 @@ from kafka import KafkaConsumer, TopicPartition
 
 from gridhub.schemas.codec import Codec, Decoded
 from gridhub.streams import topics
+from gridhub.streams.aftermath import aftermath, step_of
 from gridhub.streams.apart import add_distance
+from gridhub.streams.intake import taken
 
 Step = dict[str, Any]
 Ways = Callable[[Any], list[Step]]
@@ -77,8 +79,10 @@ def story(event_id: str, reader: Reader, source: str | None = None, ways: Ways |
     decided = [record for _, record in reader.records(topics.JOURNAL.name, [event_id]) if ours(record)]
     incidents = sorted({record["incident_id"] for record in decided if record["incident_id"]})
     steps = [_received(record, reader) for record in located]
+    if not located and not refused:
+        steps += list(_taken(event_id, source, reader))
     steps += [
-        _step(
+        step_of(
             "located",
             record,
             "source",
@@ -95,7 +99,7 @@ def story(event_id: str, reader: Reader, source: str | None = None, ways: Ways |
         for record in located
     ]
     steps += [
-        _step(
+        step_of(
             "refused",
             record,
             "source",
@@ -110,7 +114,7 @@ def story(event_id: str, reader: Reader, source: str | None = None, ways: Ways |
         for record in refused
     ]
     steps += [
-        _step(
+        step_of(
             "decided",
             record,
             "source",
@@ -133,7 +137,7 @@ def story(event_id: str, reader: Reader, source: str | None = None, ways: Ways |
     ]
     if ways is not None:
         _add_ways(steps, [*located, *refused], reader, ways)
-    after = _aftermath(incidents, reader) if incidents else []
+    after = aftermath(incidents, reader, {(record["chain"], record["seq"]) for record in decided}) if incidents else []
     _add_distances(steps, located, {step["incident_id"]: step for step in after if step["step"] == "incident"})
     return steps + after
 
@@ -160,58 +164,13 @@ def _add_distances(steps: list[Step], located: list[Step], incidents: dict[str, 
             add_distance(step, event, incident)
 
 
-def _aftermath(incidents: list[str], reader: Reader) -> list[Step]:
-    """The newest form of the incidents, every version of their tasks, and what was decided on statuses."""
-    newest = {
-        r["incident_id"]: r
-        for _, r in reader.records(topics.INCIDENTS.name, incidents)
-        if r["incident_id"] in incidents
-    }
-    steps = [
-        _step(
-            "incident",
-            record,
-            "incident_id",
-            "state",
-            "version",
-            "events",
-            "possible",
-            "sources",
-            "severity",
-            "opened_at",
-            "closed_at",
-            "lon",
-            "lat",
-            "first_event_at",
-        )
-        for record in newest.values()
-    ]
-    tasks = [r for _, r in reader.records(topics.TASKS.name, incidents) if r["incident_id"] in incidents]
-    steps += [
-        _step(
-            "task",
-            record,
-            "task_id",
-            "version",
-            "stage",
-            "stage_since",
-            "recipient",
-            "action",
-            "accept_by",
-            "finish_by",
-            "overdue",
-            "handler",
-            "checker",
-            "changed_by",
-        )
-        for record in sorted(tasks, key=lambda r: (r["stage_since"], r["task_id"], r["version"]))
-    ]
-    tracked = [r for _, r in reader.records(topics.JOURNAL.name, incidents) if r["room"] == "track"]
-    return steps + [
-        _step("status", record, "event_id", "outcome", "reason", "task_ids", "decided_at")
-        for record in tracked
-        if record["incident_id"] in incidents
-    ]
+def _taken(event_id: str, source: str | None, reader: Reader) -> Iterator[Step]:
+    """What the journal still says of an event whose located form, or refusal, is kept no longer."""
+    for _, record in reader.records(topics.JOURNAL.name, [event_id]):
+        for line in taken(record):
+            if line.event_id == event_id and source in {None, line.source}:
+                about = {name: record[name] for name in ("decided_at", "rules", "chain", "seq")}
+                yield {"step": "taken", **line._asdict(), **about}
 
 
 def _received(record: Step, reader: Reader) -> Step:
@@ -219,7 +178,3 @@ def _received(record: Step, reader: Reader) -> Step:
     original = reader.original(**place)
     kept = {"bytes": len(original.value), "schema_id": record["schema_id"]} if original is not None else {"kept": False}
     return {"step": "received", **place, "received_at": record["received_at"], **kept}
-
-
-def _step(name: str, record: Step, *fields: str) -> Step:
-    return {"step": name, **{field: record[field] for field in fields}}

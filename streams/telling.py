@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from gridhub.streams.words import EN, HELD, OUTCOMES, PARTS, PROBLEMS, REASONS, STAGES, WAYS, ZH, word
+from gridhub.streams.telling_after import tell_delivery, tell_status, tell_taken
+from gridhub.streams.words import EN, PARTS, PROBLEMS, REASONS, STAGES, WAYS, ZH, word
 
 Step = dict[str, Any]
+_BY_RULE = {"opened", "merged", "possible", "attached"}
 _CHINA = timezone(timedelta(hours=8))
 
 
@@ -100,23 +102,12 @@ def _decided(step: Step, language: str) -> str:
         return _gap(language).join(
             filter(None, [_outcome(step, language), _score(step, language), _apart(step, language)])
         )
-    if step["outcome"] in HELD:
-        zh, en = HELD[step["outcome"]]
-        said = {"reason": step["reason"], "parent": step.get("parent_id", ""), "count": len(step["task_ids"])}
-        return _two(language, zh.format(**said), en.format(**said))
-    if step["room"] == "dispatch":
+    if step["room"] == "dispatch" and step["outcome"] in _BY_RULE:
         count = len(step["task_ids"])
         return _two(
             language, f"按规则 {step['reason']} 派出 {count} 项任务。", f"Rule {step['reason']} gave {count} tasks."
         )
-    did = word(OUTCOMES, step["outcome"], language)
-    actor = step.get("actor") or "-"
-    note = step.get("note") or ""
-    return _two(
-        language,
-        f"{_time(step['decided_at'])} {actor} 决定（{step['reason']}）：案件 {step['incident_id']} {did}。{note}",
-        f"At {_time(step['decided_at'])} {actor} decided ({step['reason']}): {did}, incident {step['incident_id']}. {note}".rstrip(),
-    )
+    return tell_status(step, language)
 
 
 def _outcome(step: Step, language: str) -> str:
@@ -223,26 +214,9 @@ def _task(step: Step, language: str) -> str:
     )
 
 
-def _status(step: Step, language: str) -> str:
-    outcome = word(STAGES | OUTCOMES, step["outcome"], language)
-    why = (
-        f"（{step['reason']}）"
-        if step["reason"] and language == ZH
-        else f" ({step['reason']})"
-        if step["reason"]
-        else ""
-    )
-    at = _time(step["decided_at"])
-    return _two(
-        language,
-        f"{at} 状态 {step['event_id']}：{outcome}{why}。",
-        f"At {at} status {step['event_id']}: {outcome}{why}.",
-    )
-
-
 _TELLERS: dict[str, Callable[[Step, str], str]] = {
     "received": _received, "located": _located, "refused": _refused, "decided": _decided, "incident": _incident,
-    "task": _task, "status": _status,
+    "task": _task, "status": tell_status, "taken": tell_taken, "delivery": tell_delivery,
 }  # fmt: skip
 _OUTCOME_TELLERS: dict[str, Callable[[Step, str], str]] = {
     "merged": _merged, "possible": _possible, "attached": _attached, "duplicate": _duplicate,

@@ -50,36 +50,6 @@ REASONS: Words = {
     "duplicate": ("重复上报", "it was told before"),
     "broken": ("枢纽自身规则出错", "the hub's own rules failed on it"),
 }
-HELD: Words = {
-    "silenced": (
-        "被静默 {reason} 挡住：没有派发任务，案件照常可见。",
-        "The silence {reason} keeps its tasks back; the incident stays visible.",
-    ),
-    "inhibited": (
-        "按抑制规则 {reason}，在 {parent} 结束前任务暂缓派发。",
-        "Inhibit rule {reason} holds its tasks back while {parent} is open.",
-    ),
-    "released": (
-        "不再暂缓（{reason}），派出 {count} 项任务。",
-        "It is held back no longer ({reason}): {count} tasks went out.",
-    ),
-    "waiting": ("按规则 {reason}，任务等待归并或时段。", "By rule {reason} a task waits for its group or its hour."),
-    "grouped": (
-        "按规则 {reason}，等待后派出 {count} 项任务。",
-        "By rule {reason} {count} tasks went out after their wait.",
-    ),
-}
-"""What the journal says of tasks that were kept back, with places for reason, parent and number of tasks."""
-OUTCOMES: Words = {
-    "confirmed": ("确认属于同一事项", "confirmed as the same matter"),
-    "rejected": ("认定不是同一事项", "found not to be the same matter"),
-    "moved": ("移到另一案件", "moved to another incident"),
-    "split": ("拆出为新案件", "split off into an incident of its own"),
-    "merged": ("并入", "merged"),
-    "opened": ("立案", "opened"),
-    "refused": ("不予接受", "refused"),
-    "cancelled": ("撤销", "cancelled"),
-}
 STAGES: Words = {
     "dispatched": ("已派发", "dispatched"),
     "accepted": ("已受理", "accepted"),

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
 
-from gridhub.streams import topics
+from gridhub.streams import intake, topics
+from gridhub.streams.aftermath import _TASK as _TASK_FIELDS
+from gridhub.streams.aftermath import matter, named
 from gridhub.streams.place.answer import Problem
 from gridhub.streams.records import Outcome
+from gridhub.streams.rooms import (
+    commands,
+    escalation,
+    giving,
+    grouping,
+    holding,
+    notices,
+    orders,
+    reopening,
+    ring,
+    track,
+)
+from gridhub.streams.rooms.stages import STAGES_ZH
 from gridhub.streams.story import story
 from gridhub.streams.telling import tell_step
+from gridhub.streams.telling_after import TOLD, masked_step
 from gridhub.streams.try_cli import try_road
 from gridhub.streams.words import LANGUAGES, PROBLEMS
 
@@ -101,7 +119,7 @@ def test_every_problem_of_a_place_has_words():
 def test_a_persons_decision_is_told_with_its_actor_and_note():
     """A confirmed possible event names who decided, when, and the reason that was given."""
     step = DECIDED | {"room": "track", "outcome": "confirmed", "reason": "confirm", "actor": "u7", "note": "Same lamp."}
-    assert "u7 decided (confirm): confirmed as the same matter" in tell_step(step, "en")
+    assert "u7 decided: confirmed as the matter of incident 420202005-1" in tell_step(step, "en")
     assert tell_step(step, "en").endswith("Same lamp.")
 
 
@@ -167,3 +185,121 @@ def test_what_is_kept_back_is_told_by_its_rule(outcome, language):
     assert "burst-main" in said
     assert "{" not in said
     assert ("420202005-9" in said) == (outcome == "inhibited")
+
+
+def outcomes_in_the_code():
+    """Every outcome that a room can write: the closed lists, and what the rooms name where they tell the journal."""
+    found = {one.value for one in Outcome} | set(STAGES_ZH) | {intake.OUTCOME, ring.BROKEN, track.EXTENSION_ASKED}
+    found |= {escalation.REMINDED, escalation.ESCALATED, escalation.OVERDUE, grouping.GROUPED, grouping.WAITING}
+    found |= {holding.SILENCED, holding.INHIBITED, holding.RELEASED, notices.ATTACHED, notices.RELEASED, notices.KNOWN}
+    found |= {orders.APPROVED, orders.DENIED, orders.ARBITRATED, orders.REOPENED, orders.CANCELLED}
+    for module in (commands, escalation, notices, orders, grouping, giving, holding, reopening, track):
+        for call in ast.walk(ast.parse(Path(module.__file__).read_text("utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in {"_tell", "told"}:
+                found |= {arg.value for arg in call.args[1:3] if isinstance(arg, ast.Constant) and arg.value}
+            if isinstance(call, ast.Return) and isinstance(call.value, ast.Tuple) and len(call.value.elts) == 3:
+                second = call.value.elts[1]
+                found |= {second.value} if isinstance(second, ast.Constant) and isinstance(second.value, str) else set()
+    return sorted(found)
+
+
+@pytest.mark.parametrize("outcome", outcomes_in_the_code())
+def test_every_outcome_that_the_code_can_write_has_its_sentences(outcome):
+    """In both languages, without a word left over from the code; English holds no Chinese of ours."""
+    assert outcome in TOLD
+    step = DECIDED | {"step": "status", "room": "track", "outcome": outcome, "task_ids": ["t1", "t2"]}
+    for language in LANGUAGES:
+        sentence = tell_step(step, language)
+        assert "{" not in sentence
+        assert sentence[-1] in ".。"
+        assert (language == "en") == sentence.isascii()
+
+
+def test_an_outcome_of_a_later_version_is_told_as_it_stands():
+    """An older command meets a newer journal: the word itself, no error."""
+    step = DECIDED | {"step": "status", "room": "ring", "outcome": "teleported", "reason": "why"}
+    assert "recorded as teleported (why)" in tell_step(step, "en")
+
+
+def test_a_breach_is_told_with_its_limit_level_and_task():
+    """Which limit, how far up, and no sender: a timer did it."""
+    step = DECIDED | {
+        "step": "status", "room": "ring", "source": "hub", "outcome": "escalated", "reason": "accept",
+        "task_ids": ["t1", "t2"], "score": {"level": 2.0}, "event_id": "accept/t1/5",
+    }  # fmt: skip
+    assert tell_step(step, "zh") == "2026-11-20 19:10:30 任务 t1 接单超期，督办，升级第 2 级。"
+    assert tell_step(step, "en") == (
+        "At 2026-11-20 19:10:30 task t1 is past its time for accepting; raised to the next unit, level 2."
+    )
+
+
+DELIVERY = {
+    "target": "tickets", "task_id": "420202005-0123456789abcdef-handle-x-1", "version": 2, "fate": "later", "code": 503,
+    "detail": "busy, call 13812345678", "attempts": 4, "at": 1_795_173_030_000, "incident_id": "420202005-0123456789abcdef",
+}  # fmt: skip
+
+
+def test_a_delivery_is_told_and_personal_data_in_it_is_masked():
+    """Target, version, fate, tries and code; a number in what the target answered is not shown."""
+    step = masked_step({"step": "delivery", **DELIVERY})
+    assert "送往 tickets：暂存" in tell_step(step, "zh")
+    assert "is parked until the target is well again by tickets (try 4 503): busy, call ＊＊＊" in tell_step(step, "en")
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("420202005-0123456789abcdef", ("420202005-0123456789abcdef", "")),
+        (
+            "420202005-0123456789abcdef-handle-x-1",
+            ("420202005-0123456789abcdef", "420202005-0123456789abcdef-handle-x-1"),
+        ),
+        ("TD2026112000017", None),
+        ("420202005-17", None),
+    ],
+)
+def test_what_an_id_names(word, names):
+    """Incidents and tasks have ids of their own form; everything else is an event's."""
+    assert named(word) == names
+
+
+def test_an_incidents_story_goes_by_time():
+    """The incident as it is, then decisions, tasks and deliveries of all rooms in the order in which they came about."""
+    name = DELIVERY["incident_id"]
+    task = dict.fromkeys(_TASK_FIELDS, None) | {
+        "task_id": DELIVERY["task_id"], "incident_id": name, "version": 1, "stage": "dispatched", "stage_since": 20,
+        "recipient": "x:1", "overdue": False, "finish_by": 9,
+    }  # fmt: skip
+    decision = {k: v for k, v in DECIDED.items() if k != "step"} | {"incident_id": name}
+    held = {
+        topics.INCIDENTS.name: [
+            dict.fromkeys(("state", "version", "events", "possible", "severity", "opened_at", "closed_at", "lon", "lat",
+                           "first_event_at"), 1) | {"incident_id": name, "sources": ["power"]},
+        ],
+        topics.TASKS.name: [task],
+        topics.DELIVERIES.name: [DELIVERY | {"at": 30}],
+        topics.JOURNAL.name: [
+            decision | {"room": "ring", "outcome": "escalated", "decided_at": 40, "seq": 9, "task_ids": [task["task_id"]]},
+            decision | {"room": "deduplicate", "outcome": "opened", "decided_at": 10, "seq": 1},
+            decision | {"room": "track", "outcome": "accepted", "decided_at": 25, "seq": 2, "task_ids": ["other"]},
+        ],
+    }  # fmt: skip
+    steps = matter(name, "", Topics(held))
+    assert [step["step"] for step in steps] == ["incident", "decided", "task", "status", "delivery", "status"]
+    of_task = matter(name, task["task_id"], Topics(held))
+    assert [step["step"] for step in of_task] == ["incident", "task", "delivery", "status"]
+    assert all(tell_step(step, language) for step in steps for language in LANGUAGES)
+
+
+def test_an_event_that_only_the_journal_still_knows():
+    """After seven days hub.located is gone; the chained record of the inbound stage still says by which rule it came in."""
+    record = {k: v for k, v in DECIDED.items() if k != "step"} | {
+        "source": "power", "event_id": "", "room": "inbound", "outcome": "taken", "incident_id": "",
+        "origin_topic": "dept.power.events", "origin_partition": 1, "origin_offset": 40,
+        "entries": ["2 located HSZR-GD-01 420202005 power_outage key 0.9975 TD 7", "3 refused admit not_admitted TD 8"],
+    }  # fmt: skip
+    (step,) = story("TD 7", Topics({topics.JOURNAL.name: [record]}))
+    assert (step["step"], step["offset"], step["admission"]) == ("taken", 42, "HSZR-GD-01")
+    assert "admitted by HSZR-GD-01 and located in 420202005" in tell_step(step, "en")
+    (step,) = story("TD 8", Topics({topics.JOURNAL.name: [record]}))
+    assert "不在社区协助事项准入清单内" in tell_step(step, "zh")
