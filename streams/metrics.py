@@ -113,6 +113,7 @@ class Metrics:
         self.standby_lanes = _made(Gauge, "gridhub_standby_lanes", registry)
         self.rules_info = _made(Gauge, "gridhub_rules_info", registry)
         self.worker_info = _made(Gauge, "gridhub_worker_info", registry)
+        self.calendar_until = _made(Gauge, "gridhub_calendar_known_until_timestamp_seconds", registry)
         self.rehearsal_clock = _made(Gauge, "gridhub_rehearsal_clock", registry)
         self.build_info = _made(Gauge, "gridhub_build_info", registry)
 

@@ -181,6 +181,10 @@ SERIES = (
         "gridhub_rules_info", "gauge", "1", ("rule", "version"),
         "Version of each rule file and of the grids that this worker decides by now",
     ),
+    Series(
+        "gridhub_calendar_known_until_timestamp_seconds", "gauge", "seconds", (),
+        "End of the last year in a row whose holidays and swap days are known; from then on limits go by the weekday",
+    ),
     Series("gridhub_rehearsal_clock", "gauge", "1", (), "1 where the time comes from a file (clock_file): a rehearsal"),
     Series("gridhub_worker_info", "gauge", "1", ("version", "worker"), "Name and version of this worker"),
     Series("gridhub_build_info", "gauge", "1", ("version", "python"), "Version of the package and of Python"),

@@ -26,7 +26,7 @@ from gridhub.streams.city import City
 from gridhub.streams.metrics import Metrics
 from gridhub.streams.metrics_page import serve
 from gridhub.streams.observer import LANE_TOPICS, Observer, Watch
-from gridhub.streams.organisation.notes import notes
+from gridhub.streams.organisation.notes import known_until_ms, notes
 from gridhub.streams.provision import all_topics
 from gridhub.streams.rooms.organisation import ROLES
 from gridhub.streams.settings import Settings
@@ -120,13 +120,13 @@ def _follow(standing: Standing, settings: Settings, stages: Stages, codec: Codec
 
     def listen(city: City, told: list[Told]) -> None:
         stages.refresh(city, settings, codec.decode_many)
-        metrics.rules_in_force(city.rules)
+        _show_rules(metrics, city, stages)
         for change in told:
             metrics.standing_changes.labels(change.topic, "applied" if change.applied else "refused").inc()
             say = log.info if change.applied else log.error
             say("standing data", topic=change.topic, item=change.item, applied=change.applied, detail=change.detail)
 
-    metrics.rules_in_force(standing.city.rules)
+    _show_rules(metrics, standing.city, stages)
 
     def complain(why: str) -> None:
         log.error("standing data cannot be read", why=why)
@@ -135,6 +135,11 @@ def _follow(standing: Standing, settings: Settings, stages: Stages, codec: Codec
     while (trouble := reader.caught_up()) is not None:
         log.warning("waiting", what=f"for hub.grids, hub.admissions and hub.config: {trouble}")
     reader.start()
+
+
+def _show_rules(metrics: Metrics, city: City, stages: Stages) -> None:
+    metrics.rules_in_force(city.rules)
+    metrics.calendar_until.set(known_until_ms(city.charter, stages.inbound.now_ms()) / 1000)
 
 
 def _agents(

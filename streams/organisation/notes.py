@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gridhub.streams.organisation.calendar import day_of
+from gridhub.streams.organisation.calendar import day_of, ms_of_day
 from gridhub.streams.organisation.duty import stand_in
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ def notes(charter: Charter, now_ms: int) -> Iterator[str]:
             begin = max(absence.begin_ms, now_ms)
             if begin < absence.end_ms and stand_in(charter, person, begin) is None:
                 yield f"Nobody stands in for {masked(person)} from {day_of(begin)} on; the next in turn or the unit above does."
+
+
+def known_until_ms(charter: Charter, now_ms: int) -> int:
+    """The moment up to which holidays and swap days are known without a gap; in the past when this year's are not."""
+    return ms_of_day(charter.calendar.workdays.known_until(day_of(now_ms)) + timedelta(days=1))
 
 
 def masked(text: str | None) -> str | None:

@@ -14,7 +14,7 @@ from gridhub.streams.categories import Categories
 from gridhub.streams.city import CityError
 from gridhub.streams.organisation.example import tables
 from gridhub.streams.organisation.load import Around, load_charter, parse_charter
-from gridhub.streams.organisation.notes import masked, notes
+from gridhub.streams.organisation.notes import known_until_ms, masked, notes
 from gridhub.streams.organisation.tables import FILES, OrganisationError, read_moment
 from gridhub.streams.organisation_cli import organisation
 from gridhub.streams.place.catalogue import Catalogue
@@ -225,6 +225,16 @@ def test_an_unknown_year_is_told_from_november_on(bundled):
     eve = NOON_2026_11_23 + (unknown - 2027) * 365 * 86_400_000
     assert any(f"of {unknown}:" in note for note in notes(bundled, eve))
     assert not any(f"of {unknown}:" in note for note in notes(bundled, eve - 60 * 86_400_000))
+
+
+def test_until_when_the_calendar_is_known(around, bundled):
+    """The end of the last known year; a year added in workdays.csv moves it; a gap leaves it in the past."""
+    assert known_until_ms(bundled, NOON_2026_11_23) >= read_moment("2027-01-01", end=False)
+    days = "".join(f"2031-10-{day:02},holiday,国庆节,\n" for day in range(1, 13))
+    longer = parse_charter({**BUNDLED, "workdays.csv": f"{HEADERS['workdays.csv']}\n{days}".encode()}, around)
+    year_2031, year_2032 = (read_moment(f"{year}-01-01", end=False) for year in (2031, 2032))
+    assert known_until_ms(longer, year_2031) == year_2032
+    assert known_until_ms(bundled, read_moment("2098-05-01", end=False)) == read_moment("2098-05-01", end=False)
 
 
 def test_an_absence_without_anybody_is_told(around):
