@@ -14,6 +14,7 @@ from typing import Any
 
 import faust
 import job
+import parts
 import pyarrow as pa
 import structlog
 from job import PARTITIONS, Run
@@ -61,10 +62,13 @@ def make_app() -> faust.App:
 
 def _agents(app: faust.App, middle: str) -> None:
     stages = Stages()
+    clocks = parts.measure(Path(file)) if (file := os.environ.get("BENCH_PARTS")) else None
 
     def locate(batch: Any, state: Any) -> Effects:  # noqa: ARG001  # a lane's work is given its state
         job.first()
         found = [batch.columns(topic)[1] for topic in Run.inputs]
+        if clocks is not None:
+            clocks.count(sum(map(len, found)))
         return Effects([output for values in found if values for output in stages.locate(values, middle)])
 
     def merge(batch: Any, state: Any) -> Effects:
