@@ -65,6 +65,8 @@ def test_demo_commands_become_options_that_exist() -> None:
     assert asked.partition(" demo ")[2] == wanted
     usage = shell(f"{Path(sys.executable).parent}/gridhub demo --help", ROOT).stdout
     assert [option for option in re.findall(r"--[a-z-]+", wanted) if option not in usage] == []
+    assert shell("make -n demo SCENARIO=day CHAOS=1", ROOT).stdout.rstrip().endswith("--scenario day --chaos")
+    assert "--chaos" in usage
     assert shell("make -n demo CHURN=0", ROOT).stdout.splitlines()[-1].endswith(" demo --no-churn")
     assert shell("make -n demo", ROOT).stdout.rstrip().endswith("gridhub demo")
 
