@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message
+from kafka.admin import KafkaAdminClient
 
 from gridhub.schemas.codec import Codec, Decoded
 from gridhub.streams import topics
@@ -17,7 +18,6 @@ from gridhub.streams.kept import KeptTopics, Span, offset_of
 from gridhub.streams.transport.memo import Memo
 
 RECORD = "gridhub.hub.Decision"
-_ASK_S = 30.0
 Heads = dict[str, tuple[int, str]]
 """By chain, the number and the hash of its last record."""
 
@@ -101,17 +101,21 @@ def outbound_heads(kept: KeptTopics, partitions: Sequence[int]) -> Heads:
 
 
 def inbound_heads(bootstrap: str, group: str, inbound_topics: Sequence[str], partitions: Sequence[int]) -> Heads:
-    """The ends of the inbound chains, from what the workers wrote beside their committed offsets."""
-    asking = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0})
+    """The ends of the inbound chains, from what the workers wrote beside their committed offsets. Raises KafkaError.
+
+    kafka-python asks: confluent-kafka 2.16 reads the text beside an offset past its end.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","))
     try:
-        places = [TopicPartition(topic, number) for topic in inbound_topics for number in partitions]
-        committed = asking.committed(places, timeout=_ASK_S)
+        committed = admin.list_group_offsets(group)[group]
     finally:
-        asking.close()
+        admin.close()
     heads: Heads = {}
     for number in partitions:
-        memo = Memo.newest(place.metadata or "" for place in committed if place.partition == number)
-        if (value := memo.get_many([HEAD_KEY])[0]) is not None:
+        ours = [
+            found.metadata for at, found in committed.items() if at.topic in inbound_topics and at.partition == number
+        ]
+        if (value := Memo.newest(filter(None, ours)).get_many([HEAD_KEY])[0]) is not None:
             heads[f"inbound-{number}"] = _head(value)
     return heads
 
