@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Geometry
 
+from gridhub.streams.place.cells import Cells, cells
 from gridhub.streams.place.mending import mended
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int32]
 
 METRES_PER_DEGREE = 111_195.0
+MANY = 512  # points at a time, for which a raster is worth making
 _CIRCLE_CORNERS = 64
 _MOST_RADIUS_KM = 20_000.0
 _MOST_CORNERS = 100_000
@@ -41,9 +44,23 @@ class GridMap:
         """The index of the grid that each WGS-84 point lies in, shape (n,); -1 where there is none.
 
         A point on a shared edge goes to the grid with the lowest code. The tree finds the boxes around a point, the
-        prepared polygons decide: their speed does not depend on how many corners a polygon has.
+        prepared polygons decide: their speed does not depend on how many corners a polygon has. Of many points most are
+        told by a raster (`cells.py`), made when they first come.
         """
         finite = np.flatnonzero(np.isfinite(lon) & np.isfinite(lat))
+        if len(finite) < MANY or self._cells is None:
+            return self._exact(lon, lat, finite)
+        known = np.full(lon.shape, -1, dtype=np.int32)
+        known[finite] = self._cells.known(lon[finite], lat[finite])
+        left = finite[known[finite] < 0]
+        known[left] = self._exact(lon[left], lat[left], np.arange(len(left)))
+        return known
+
+    @cached_property
+    def _cells(self) -> Cells | None:
+        return cells(self.polygons, self.tree)
+
+    def _exact(self, lon: Floats, lat: Floats, finite: NDArray[np.int64]) -> Indices:
         x, y = lon[finite], lat[finite]
         point, grid = self.tree.query(shapely.points(x, y))
         hit = shapely.intersects_xy(self.polygons[grid], x[point], y[point])
