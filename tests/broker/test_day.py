@@ -48,7 +48,7 @@ def test_the_day_with_chaos_is_the_same_day(tmp_path):
     code, lines, totals, messages = demo(tmp_path / "data", "--chaos", "--seed", "1")
     assert code == 0, messages[-4000:]
     assert lines == list(scripts.load().expected())
-    assert (totals["missing"], totals["extra"], totals["target_wrong"]) == (0, 0, 0)
+    assert [totals[name] for name in ("missing", "extra", "target_wrong", "journal_wrong")] == [0, 0, 0, 0]
     assert totals["task_versions"] == sum(line.split()[2] == "任务" for line in lines)
     assert (totals["done"]["kill"], totals["done"]["broker"], totals["done"]["kill_sink"]) == (5, 1, 1)
     assert set(totals["target_met"]) == MOODS

@@ -15,7 +15,7 @@ from gridhub.connectors.demo.town import Town
 KILLS, RINGING_KILLS, FIRST_STEP = 5, 2, 2
 MOODS = (Mood.DOWN, Mood.ERROR, Mood.HANG, Mood.MUTE, Mood.TWICE)
 MOOD_STEPS = 4
-MET_S, DOWN_S = 15.0, 1.0  # how long a mood waits for its first request; a target that is down meets none
+MET_S, DOWN_S = 60.0, 1.0  # how long a mood waits for its first request; a target that is down meets none
 _LONGEST_PAUSE_S = 0.3
 
 

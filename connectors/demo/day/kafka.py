@@ -14,6 +14,8 @@ from gridhub.connectors.demo.day.lines import DECISION, INCIDENT, TASK, Publishe
 from gridhub.connectors.demo.day.messages import Sent
 from gridhub.schemas.codec import Codec, Decoded
 from gridhub.streams import topics
+from gridhub.streams.journal_check import KINDS as KINDS_OF_BREAKS
+from gridhub.streams.journal_check import PartitionCheck, Placed
 
 KINDS = {topics.JOURNAL.name: DECISION, topics.INCIDENTS.name: INCIDENT, topics.TASKS.name: TASK}
 _MOST, _POLL_S = 1000, 0.05
@@ -47,6 +49,7 @@ class KafkaHub:
     def __init__(self, bootstrap: str, codec: Codec, clock: ClockFile) -> None:
         self._codec, self._clock = codec, clock
         self._published: list[Published] = []
+        self._journal: dict[int, PartitionCheck] = {}
         self._producer = KafkaProducer(
             bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True, client_id="gridhub-day",
             delivery_timeout_ms=int(_PATIENCE_S * 1000), max_block_ms=int(_PATIENCE_S * 1000),
@@ -71,8 +74,25 @@ class KafkaHub:
         while batch := self._consumer.consume(_MOST, _POLL_S):
             good = [message for message in batch if message.error() is None and message.value() is not None]
             found = self._codec.decode_many(message.value() or b"" for message in good)
-            self._published += [_published(message, one) for message, one in zip(good, found, strict=True)]
+            self._published += [self._taken(message, one) for message, one in zip(good, found, strict=True)]
         return self._published
+
+    def _taken(self, message: Any, found: Any) -> Published:
+        place = message.topic(), message.partition(), message.offset()
+        if not isinstance(found, Decoded):
+            raise UnreadableError(f"{place} cannot be read: {found}")
+        if message.topic() == topics.JOURNAL.name:
+            check = self._journal.setdefault(place[1], PartitionCheck(place[1], from_begin=True))
+            check.take(Placed(place[2], found.record))
+        return Published(KINDS[message.topic()], found.record)
+
+    def journal_breaks(self) -> list[str]:
+        """What `gridhub journal verify` would find in what was read so far, a sentence each."""
+        found = [finding for check in self._journal.values() for finding in check.end()]
+        return [
+            f"journal {one.partition}/{one.offset}, {one.chain} no. {one.seq}: {KINDS_OF_BREAKS[one.kind]}"
+            for one in found
+        ]
 
     def settle(self, seconds: float) -> None:
         """Give the hub so long to publish what it should not."""
@@ -105,9 +125,3 @@ def _consumer(bootstrap: str) -> Consumer:
     ]
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in parts])
     return consumer
-
-
-def _published(message: Any, found: Any) -> Published:
-    if not isinstance(found, Decoded):
-        raise UnreadableError(f"{message.topic()} {message.partition()} {message.offset()} cannot be read: {found}")
-    return Published(KINDS[message.topic()], found.record)
