@@ -29,7 +29,7 @@ HANDLERS: dict[str, Handler] = {
 }
 """What each kind of timer does. A kind that is not here breaks: see `give_up`."""
 
-MOST_TIMERS = 2000
+MOST_TIMERS = 500  # of one transaction: a worker that was away for long must not stop its event loop for long
 BROKEN = "broken"
 
 
