@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, TopicAuthorizationFailedError
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from faust.types import TP
 
+from gridhub.streams.transport.aside import Answer, Aside
+
 CHUNK_RECORDS = 5000
 QUEUE_KB = 1024  # of keys and values that librdkafka may hold ready; each small record takes it some 600 bytes more
 FETCH_BYTES = 1 << 20
 ASK_S = 5.0  # a worker that is asked to stop waits no longer than this
 WAIT_S = 0.1
+HANG_S = 10.0  # beyond what a call is allowed to take: then TimeoutError, and the lane tries again with another reader
 HOPELESS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: TopicAuthorizationFailedError,
     KafkaError.GROUP_AUTHORIZATION_FAILED: GroupAuthorizationFailedError,
@@ -39,6 +42,7 @@ class Reader:
     """Reads committed records of changelog partitions from given offsets on. Not for several threads at a time."""
 
     def __init__(self, bootstrap: Sequence[str], name: str) -> None:
+        self._aside = Aside(name)
         self._kafka = Consumer(
             {
                 "bootstrap.servers": ",".join(bootstrap),
@@ -62,30 +66,33 @@ class Reader:
     def bounds(self, tp: TP) -> tuple[int, int]:
         """First offset and end of a partition; aiokafka's errors, as the lanes know them."""
         try:
-            low, high = self._kafka.get_watermark_offsets(_place(tp), timeout=ASK_S)
+            low, high = self._ask(lambda: self._kafka.get_watermark_offsets(_place(tp), timeout=ASK_S), ASK_S)
         except KafkaException as error:
             raise as_known(error.args[0]) from error
         return int(low), int(high)
 
     def add(self, tp: TP, position: int) -> None:
         """Read this partition from this offset on, beside what is read already."""
-        self._kafka.incremental_assign([_place(tp, position)])
+        self._ask(lambda: self._kafka.incremental_assign([_place(tp, position)]))
 
     def drop(self, tp: TP) -> None:
         """Read this partition no more; what is under way of it is thrown away."""
-        self._kafka.incremental_unassign([_place(tp)])
+        self._ask(lambda: self._kafka.incremental_unassign([_place(tp)]))
 
     def read(self, most: int = CHUNK_RECORDS, wait_s: float = WAIT_S) -> dict[TP, Chunk]:
         """What came, per partition; empty when nothing did within `wait_s`."""
         parts: dict[TP, list[Any]] = {}
-        for message in self._kafka.consume(most, wait_s):
+        for message in self._ask(lambda: self._kafka.consume(most, wait_s), wait_s):
             parts.setdefault(_tp(message), []).append(message)
         chunks = {tp: _chunk(tp, messages) for tp, messages in parts.items()}
         return {tp: chunk for tp, chunk in chunks.items() if chunk.records or chunk.at_end}  # else only passing trouble
 
     def close(self) -> None:
-        """Let the connection go."""
-        self._kafka.close()
+        """Let the connection go; one that hangs is left behind."""
+        self._aside.end(self._kafka.close, HANG_S)
+
+    def _ask(self, call: Callable[[], Answer], takes_s: float = 0.0) -> Answer:
+        return self._aside.ask(call, takes_s + HANG_S)
 
 
 class OffsetGoneError(LookupError):
