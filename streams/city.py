@@ -47,7 +47,8 @@ class City:
     silences: Silences = NO_SILENCES  # of operators, from hub.config
 
     def __post_init__(self) -> None:
-        self.routing.workday = self.charter.calendar.is_workday  # routes by calendar follow the city's workdays.csv
+        # routes by calendar follow the city's workdays.csv; a copy, since another city may share the routing (what-if)
+        object.__setattr__(self, "routing", self.routing.by_calendar(self.charter.calendar.is_workday))
 
     @property
     def rules(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
@@ -90,6 +91,14 @@ class Routing:
             raise RoutingError("\n".join(problems))
         version = f"{file.version}+{blake2b(content, digest_size=6).hexdigest()}"
         return cls(file, root, version, categories, lines)
+
+    def by_calendar(self, workday: Workday) -> Routing:
+        """The same tree by another work calendar; itself where it is this one already."""
+        if self.workday == workday:
+            return self
+        other = copy.copy(self)
+        other.workday, other._asked = workday, {}  # noqa: SLF001  # a copy of ourselves
+        return other
 
     def route(self, incident: Row, at_ms: int = 0) -> tuple[Matched, ...]:
         """The rules that this incident meets at a moment, the one that handles first; never empty, exactly one `handle`.

@@ -287,11 +287,13 @@ def test_the_organisation_follows_hub_config():
 
 def test_routes_by_calendar_follow_the_citys_workdays():
     """A day that workdays.csv makes a holiday is one for routing's calendar label too."""
-    standing = Standing(city_data.load())
+    start = city_data.load()
+    standing = Standing(start)
     assert standing.city.routing.workday(NOON_2026_11_23)
     holiday = f"{HEADERS['workdays.csv']}\n2026-11-23,holiday,市民日,\n".encode()
     settled(standing, [("hub.config", b"workdays.csv/1", holiday)], NOON_2026_11_23)
     assert not standing.city.routing.workday(NOON_2026_11_23)
+    assert start.routing.workday(NOON_2026_11_23)  # beside it the city as it was, as for a what-if
 
 
 def test_check_says_what_is_wrong_and_what_should_be_known(run, tmp_path):
