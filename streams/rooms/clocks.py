@@ -148,9 +148,8 @@ def wind(ledger: Ledger, before: Row | None, after: Row) -> None:
     if had is not None and (wanted is None or wanted[0] != had[0]):
         timers.drop(ledger, had[0], after["task_id"])
     if wanted is not None:
-        if before is None and after["version"] == 1:
-            ledger.know(timers.mark_key(wanted[0], after["task_id"]), b"null")  # a new task: no need to ask the state
-        timers.put(ledger, wanted[0], after["task_id"], wanted[1])
+        new = before is None and after["version"] == 1
+        (timers.begin if new else timers.put)(ledger, wanted[0], after["task_id"], wanted[1])
 
 
 def keep(ledger: Ledger, task: Row) -> None:

@@ -72,6 +72,14 @@ def put(ledger: Ledger, kind: str, subject: str, due_ms: int, payload: dict[str,
     ledger.timers.append(key)
 
 
+def begin(ledger: Ledger, kind: str, subject: str, due_ms: int) -> None:
+    """Set the first timer of a subject that is new: nothing is looked up. For subjects that the state cannot know."""
+    key = timer_key(due_ms, kind, subject)
+    ledger.put(key, {})
+    ledger.put(mark_key(kind, subject), due_ms)
+    ledger.timers.append(key)
+
+
 def drop(ledger: Ledger, kind: str, subject: str) -> None:
     """Delete the timer of this kind and subject; nothing happens when there is none."""
     due_ms = due_at(ledger, kind, subject)
