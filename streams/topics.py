@@ -49,7 +49,7 @@ QUARANTINE = Topic(
     "hub.quarantine", "source topic", ("Refusal",), "delete", 30 * DAY_MS, "every stage", "workbench, console",
     largest_bytes=HUB_BYTES,
 )  # fmt: skip
-JOURNAL = Topic("hub.journal", "area", ("Decision",), "delete", 180 * DAY_MS, "outbound", "explain, audit, console")
+JOURNAL = Topic("hub.journal", "area", ("Decision",), "delete", 180 * DAY_MS, "every stage", "explain, audit, console")
 STATE = Topic(
     "hub.state", "state key", (), "compact", -1, "outbound (changelog of its local state)", "outbound, on restore"
 )
