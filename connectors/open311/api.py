@@ -109,6 +109,13 @@ def _requests(parts: Parts) -> APIRouter:
             raise not_found("service_request_id", _bare(name))
         return told(request, rows)
 
+    @api.get(f"{ROOT}/servicerequestupdates")
+    @api.get(f"{ROOT}/servicerequestupdates.{{form}}")
+    def updates(request: Request, fields: Query) -> Response:
+        _enter(parts, request, fields)
+        found = [telling.step(row) for row in question(fields, parts.now_ms()).steps(parts.store)]
+        return answers.answer(answers.wanted(request), "service_request_updates", found)
+
     @api.get(f"{ROOT}/tokens/{{name}}")
     def token(request: Request, name: str, fields: Query) -> Response:
         _enter(parts, request, fields)

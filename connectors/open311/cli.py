@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 import orjson
@@ -56,7 +57,7 @@ def serve(keys: Path | None, host: str, port: int, public_url: str | None, **lim
         registry = connect(settings.registry, settings.data_dir / "schemas")
         codec = load_codec(registry, catalogue(city.further), city.further, topics.HUB_BYTES)
         folder = settings.data_dir / "open311"
-        with running_app(settings.bootstrap, codec, services, folder, _keys(keys, settings), base, hosts=(host,), **limits) as app:  # fmt: skip
+        with running_app(settings.bootstrap, codec, services, folder, _keys(keys, settings), base, hosts=(host, urlsplit(base).hostname or host), **limits) as app:  # fmt: skip
             click.echo(f"Open311 at {base}/open311/v2 for {settings.bootstrap}.", err=True)
             run(app, host, port)
     except (RegistryLater, UnknownSchema, KeysError) as error:

@@ -12,6 +12,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from gridhub.connectors.open311.reports import row_of
+from gridhub.connectors.open311.services import RECORD
 from gridhub.schemas.codec import BadRecord, UnknownSchema
 from gridhub.schemas.registry import RegistryLater
 from gridhub.streams import topics
@@ -38,12 +39,12 @@ class Follower:
 
     def __init__(self, bootstrap: str, codec: Codec, store: Store, department: str) -> None:
         self._bootstrap, self._codec, self._store, self._department = bootstrap.split(","), codec, store, department
-        self._topics: dict[str, Callable[[Row], None]] = {
-            topics.department_topic(department, "").name: self._report,
-            topics.INCIDENTS.name: self._incident,
-            topics.TASKS.name: self._task,
-            topics.JOURNAL.name: self._decision,
-            topics.QUARANTINE.name: self._refusal,
+        self._topics: dict[str, tuple[str, Callable[[Row], None]]] = {
+            topics.department_topic(department, "").name: (RECORD, self._report),
+            topics.INCIDENTS.name: (f"gridhub.hub.{topics.INCIDENTS.values[0]}", self._incident),
+            topics.TASKS.name: (f"gridhub.hub.{topics.TASKS.values[0]}", self._task),
+            topics.JOURNAL.name: (f"gridhub.hub.{topics.JOURNAL.values[0]}", self._decision),
+            topics.QUARANTINE.name: (f"gridhub.hub.{topics.QUARANTINE.values[0]}", self._refusal),
         }
         self._loaded, self._stopping = threading.Event(), threading.Event()
         self._pruned = 0.0
@@ -121,16 +122,18 @@ class Follower:
     def _take_in(self, records: dict[TopicPartition, list[Any]]) -> None:
         if not records:
             return
+        order = list(self._topics)  # incidents before tasks: the steps of a task are kept where its incident is known
         with self._store.together():
-            for tp, part in records.items():
+            for tp, part in sorted(records.items(), key=lambda item: order.index(item[0].topic)):
                 self._take(tp.topic, [record.value for record in part if record.value is not None])
                 self._store.went_on(tp.topic, tp.partition, part[-1].offset + 1)
 
     def _take(self, topic: str, values: Sequence[bytes]) -> None:
         """Note each record; what cannot be read is the worker's to refuse, not ours."""
+        name, take = self._topics[topic]
         for found in self._codec.decode_many(values):
-            if not isinstance(found, BadRecord):
-                self._topics[topic](found.record)
+            if not isinstance(found, BadRecord) and found.name == name:
+                take(found.record)
 
     def _report(self, event: Row) -> None:
         if event["source"] == self._department:

@@ -38,6 +38,10 @@ class Question:
             return store.by_ids(self.ids)
         return store.between(self.first_ms, self.last_ms, self.codes, self.closed, self.most, self.skip)
 
+    def steps(self, store: Store) -> list[Row]:
+        """What happened to these reports in this time, oldest first."""
+        return store.steps(self.ids, self.first_ms, self.last_ms, self.most, self.skip)
+
 
 def question(fields: Mapping[str, str], now_ms: int) -> Question:
     """What the query asks; Open311Error 400 names the field that is wrong. An id overrides everything else."""

@@ -35,6 +35,10 @@ CREATE TABLE IF NOT EXISTS tasks(
   area TEXT NOT NULL, stage TEXT NOT NULL, since INTEGER NOT NULL, finish_by INTEGER, note TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS tasks_by_incident ON tasks(incident);
 CREATE INDEX IF NOT EXISTS tasks_by_time ON tasks(since);
+CREATE TABLE IF NOT EXISTS steps(
+  task TEXT, version INTEGER, incident TEXT NOT NULL, stage TEXT NOT NULL, since INTEGER NOT NULL, note TEXT NOT NULL,
+  PRIMARY KEY(task, version));
+CREATE INDEX IF NOT EXISTS steps_by_time ON steps(since);
 CREATE TABLE IF NOT EXISTS places(topic TEXT, partition INTEGER, next INTEGER NOT NULL, PRIMARY KEY(topic, partition));
 CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -75,11 +79,11 @@ class Store:
                 raise
             self._db.execute("COMMIT")
 
-    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    def _all(self, sql: str, values: Sequence[Any] | Row = ()) -> list[Row]:
         with self._lock:
             return [dict(row) for row in self._db.execute(sql, values)]
 
-    def _run(self, sql: str, values: Sequence[Any] = ()) -> int:
+    def _run(self, sql: str, values: Sequence[Any] | Row = ()) -> int:
         with self._lock:
             return self._db.execute(sql, values).rowcount
 
@@ -143,8 +147,14 @@ class Store:
             self._run("UPDATE requests SET incident = ? WHERE incident = ?", (row["merged"], row["id"]))
 
     def task(self, row: Row) -> None:
-        """Keep a task's newest version."""
+        """Keep a task's newest version; of tasks that reports led to, and that are to be handled, each step."""
         self._newest("tasks", TASK, row)
+        if row["action"] == "handle":
+            self._run(
+                "INSERT OR IGNORE INTO steps SELECT :id, :version, :incident, :stage, :since, :note"
+                " WHERE EXISTS (SELECT 1 FROM incidents WHERE id = :incident)",
+                row,
+            )
 
     def _newest(self, table: str, names: Sequence[str], row: Row) -> None:
         news = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
@@ -183,6 +193,15 @@ class Store:
             where += f" AND {'' if closed else 'NOT '}coalesce({_CLOSED}, 0)"
         return self._all(_FOUND.format(where=where), (*values, most, skip))
 
+    def steps(self, ids: Sequence[str], first_ms: int, last_ms: int, most: int, skip: int) -> list[Row]:
+        """What happened to these reports (none: to all) in this time, oldest first: a row for each step of a task."""
+        where = f"AND r.id IN ({', '.join('?' * len(ids))})" if ids else ""
+        return self._all(
+            "SELECT s.*, r.id AS request FROM steps s JOIN requests r ON r.incident = s.incident"  # noqa: S608  # no value is put in
+            f" WHERE s.since BETWEEN ? AND ? {where} ORDER BY s.since, s.task, s.version, r.id LIMIT ? OFFSET ?",
+            (first_ms, last_ms, *ids, most, skip),
+        )
+
     # where the follower is
 
     def places(self) -> dict[tuple[str, int], int]:
@@ -198,7 +217,7 @@ class Store:
         before = self._all("SELECT value FROM facts WHERE name = 'cluster'")
         with self.together():
             if before and before[0]["value"] != cluster:
-                for sql in ("DELETE FROM incidents", "DELETE FROM tasks", "DELETE FROM places",
+                for sql in ("DELETE FROM incidents", "DELETE FROM tasks", "DELETE FROM steps", "DELETE FROM places",
                             "DELETE FROM requests WHERE event IS NULL"):  # fmt: skip
                     self._run(sql)
             self._run("INSERT OR REPLACE INTO facts VALUES('cluster', ?)", (cluster,))
@@ -209,6 +228,7 @@ class Store:
         with self.together():
             gone = self._run("DELETE FROM requests WHERE requested < ? AND event IS NULL", (before,))
             self._run("DELETE FROM tasks WHERE since < ?", (before,))
+            self._run("DELETE FROM steps WHERE since < ?", (before,))
             self._run(
                 "DELETE FROM incidents WHERE at < ? AND id NOT IN (SELECT incident FROM requests WHERE incident IS NOT NULL)",
                 (before,),

@@ -49,6 +49,19 @@ def request(row: Row, tasks: Sequence[Row], services: Services) -> Row:
     }
 
 
+def step(row: Row) -> Row:
+    """One step of GET servicerequestupdates."""
+    stage = str(STAGES_ZH.get(row["stage"], row["stage"]))
+    return {
+        "update_id": f"{row['task']}.{row['version']}",
+        "service_request_id": row["request"],
+        "status": "closed" if row["stage"] in _ENDED_ZH else "open",
+        "updated_datetime": w3_time(row["since"]),
+        "description": "：".join(filter(None, [stage, masked(row["note"])])),
+        "media_url": None,
+    }
+
+
 def main_task(tasks: Sequence[Row]) -> Row | None:
     """The task that tells how the matter stands: one to be handled, of these an open one, of these the newest."""
     return max(

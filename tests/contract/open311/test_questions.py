@@ -61,6 +61,26 @@ def test_questions_that_are_refused(http, query):
     assert answer.json()[0]["description"]
 
 
+def test_what_happened_to_a_report(hub, http, report):
+    """Each step of its task to be handled, oldest first, by report and time; notes are masked, others' tasks are not told."""
+    name, other = (report(description=text).json()[0]["service_request_id"] for text in "甲乙")
+    task = hub.dispatched(name, 1)
+    hub.dispatched(other, 2)
+    for version, stage in ((2, "accepted"), (3, "closed")):
+        more = {"version": version, "stage": stage, "stage_since": task["stage_since"] + version * 3_600_000}
+        hub.tell("hub.tasks", "Task", "dispatched", **task | more | {"note": "电话13971112222"})
+    hub.tell("hub.tasks", "Task", "dispatched", task_id="420202001-7-handle-z", incident_id="420202001-77")
+    asked = {"service_request_id": name, "start_date": "2026-10-01T00:00:00Z"}
+    found = http.get("/servicerequestupdates.json", params=asked).json()
+    assert [(one["status"], one["description"]) for one in found] == [
+        ("open", "派遣"), ("open", "接单：＊＊＊"), ("closed", "结案：＊＊＊"),
+    ]  # fmt: skip
+    every = http.get("/servicerequestupdates.json", params={"start_date": asked["start_date"]}).json()
+    assert {one["service_request_id"] for one in every} == {name, other}
+    tree = fromstring(http.get("/servicerequestupdates.xml", params={**asked, "page_size": 1}).content)
+    assert [one.findtext("service_request_id") for one in tree.findall("request_update")] == [name]
+
+
 def test_forms(http):
     """The path's ending decides, then Accept; without either it is XML, which the specification requires."""
     kinds = {"/services.json": "application/json", "/services.xml": "text/xml", "/services": "text/xml"}

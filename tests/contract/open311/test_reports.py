@@ -8,7 +8,9 @@ from defusedxml.ElementTree import fromstring
 from gridhub.connectors.open311.reports import row_of
 from gridhub.connectors.open311.store import KEPT_DAYS, MOST_WAITING
 from gridhub.connectors.sources.departments import Departments
+from gridhub.schemas.registry import local_codec
 
+CODEC = local_codec()
 PERSON = {"first_name": "建国", "last_name": "欧阳", "phone": "13971112222", "email": "ouyang@example.org",
           "device_id": "device-77", "account_id": "account-77"}  # fmt: skip
 
@@ -188,6 +190,18 @@ def test_what_kafka_has_makes_the_store_anew(hub, http, report):
     hub.dispatched(name)
     (short,) = http.get(f"/requests/{name}.json").json()
     assert (short["service_code"], short["description"]) == ("power_outage", None)
+
+
+def test_what_lies_on_a_topic_by_mistake_is_passed_over(hub, http, report):
+    """Another department's record, bytes that are none, and what comes after them: the follower goes on."""
+    name = report().json()[0]["service_request_id"]
+    foreign = CODEC.encode(
+        "gridhub.hub.TaskStatus", {"status_id": "1", "task_id": "t", "stage": "x", "actor": "a", "at": 1}
+    )
+    hub.store._run("DELETE FROM requests")
+    good = CODEC.encode("gridhub.dept.GenericEvent", {**hub.sent.events[0], "source": "citizen-hotline"})
+    hub.follower._take("dept.citizen-hotline.events", [foreign, b"", b"\x00garbage", good])
+    assert [one["service_request_id"] for one in http.get("/requests.json").json()] == [name]
 
 
 def test_the_store_forgets(hub, http, report):
