@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 
@@ -14,6 +15,8 @@ from gridhub.connectors.demo.day.kafka import ClockFile
 from gridhub.connectors.demo.day.memory import MemoryHub
 from gridhub.connectors.demo.day.play import Player, Timeline
 from gridhub.connectors.demo.day.rules import city_by
+from gridhub.connectors.demo.day.run import Found, tell
+from gridhub.connectors.demo.day.target import Target
 from gridhub.schemas.registry import local_codec
 from gridhub.streams import city as city_data
 from gridhub.streams.clock import RehearsalClock
@@ -118,3 +121,34 @@ def test_the_clock_file_never_goes_backwards(tmp_path):
     with pytest.raises(ValueError, match="never goes backwards"):
         clock.set(6999)
     assert worker() == 7000
+
+
+@pytest.mark.parametrize(
+    ("actual", "target", "journal", "code"),
+    [
+        (["a"], [], [], 0),
+        (["b"], [], [], 1),
+        (["a"], ["x v1 was acted on 2 times"], [], 1),
+        (["a"], [], ["changed"], 1),
+    ],
+)
+def test_whatever_is_wrong_ends_with_one(capsys, actual, target, journal, code):
+    """A line, a delivery or a link of the journal: each is told, and the exit code is 1."""
+    found = Found(Timeline(["a"], actual), [], target, journal, {}, {}, 0)
+    assert tell(found) == code
+    told = capsys.readouterr()
+    assert json.loads(told.out)["target_wrong"] == len(target)
+    assert all(f"WRONG: {text}" in told.err for text in (*target, *journal))
+
+
+def test_a_target_tells_what_was_wrong():
+    """Missing, unasked, doubled, mixed and late versions are each a sentence."""
+    target = Target("whsec_" + "a" * 32)
+    target.close()
+    target.acted = [("t", 2), ("t", 1), ("u", 1), ("u", 1), ("v", 1)]
+    target.mixed = {"t.2"}
+    found = target.wrong([("t", 1), ("t", 2), ("u", 1), ("w", 1)])
+    assert found == [
+        "w v1 did not reach the target", "v v1 reached the target, and no task says so", "u v1 was acted on 2 times",
+        "two different messages had the key t.2", "t v1 came after v2",
+    ]  # fmt: skip

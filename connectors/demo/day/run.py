@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import click
 import yaml
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
 from gridhub.connectors.demo.day import rules
 from gridhub.connectors.demo.day import script as scripts
@@ -26,7 +27,7 @@ from gridhub.connectors.demo.day.target import Mood, Target, Version
 from gridhub.connectors.demo.parts import Part
 from gridhub.connectors.demo.ready import await_workers, tell_addresses
 from gridhub.connectors.demo.show import say
-from gridhub.connectors.demo.town import Town, clean_folder, make_town
+from gridhub.connectors.demo.town import DemoError, Town, clean_folder, make_town
 from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Codec
 from gridhub.schemas.registry import connect, load_codec
@@ -79,10 +80,12 @@ def day(order: Order, chosen: Settings) -> int:
     clean_folder(folder)
     city, script = city_data.load(chosen.config_dir), scripts.load()
     with ExitStack() as stack:
-        stack.callback(_undisturbed)  # runs last: see below
-        town = make_town(chosen, folder, say)
-        found = _run(order, town, city, script, stack)
-        _undisturbed()  # a second Ctrl-C must not leave parts behind
+        try:
+            found = _run(order, make_town(chosen, folder, say), city, script, stack)
+        except KafkaError as error:
+            raise DemoError(f"Kafka did not answer as it should: {error!r}; see {folder / 'logs'}.") from error
+        finally:
+            _undisturbed()  # a second Ctrl-C must not leave parts behind
     return tell(found)
 
 
