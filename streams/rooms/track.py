@@ -109,6 +109,8 @@ def _status(report: Row, desk: Desk) -> tuple[str, str, str]:
 
 def _close(task: Row, incident: Row, desk: Desk) -> str:
     """Close the incident when this was its last handling task; what still waits for others is no longer needed."""
+    if task["stage"] == CLOSED and incident["state"] == "closed":
+        _tidy(task, incident, desk)
     if task["stage"] != CLOSED or task["action"] != "handle" or incident["state"] != "open":
         return ""
     tasks = [other for name in incident["task_ids"] if (other := desk.task(name)) is not None]
@@ -124,6 +126,14 @@ def _close(task: Row, incident: Row, desk: Desk) -> str:
     if not responsibility.endangers(incident, desk.facts):
         responsibility.remember(task, incident, desk.ledger)
     return "incident_closed"
+
+
+def _tidy(task: Row, incident: Row, desk: Desk) -> None:
+    """The last work that still waited for its check after the incident's close is done: who only knew of it is let go."""
+    still_open = [other for other in desk.tasks_of(incident) if is_open(other["stage"])]
+    if all(other["action"] == "inform" for other in still_open):
+        for other in still_open:
+            desk.publish_task(progress.cancelled(other, task["changed_by"], task["stage_since"], "事件已结案"))
 
 
 def _refusal(report: Row, refused: Refused) -> Row:

@@ -145,6 +145,18 @@ def test_a_report_that_nobody_checks_is_raised_above_the_unit_that_checks(world,
     assert (task["overdue"], task["escalated_to"], task["stage"]) == (True, COMMUNITY, "reported")
 
 
+def test_who_hears_of_a_late_check_after_the_close_is_let_go_with_it(world, tools, task_id):
+    """Help that was reported but never checked is raised after the incident closed; nothing of it stays open."""
+    helper = next(name for name, task in world.tasks.items() if task["action"] == "assist")
+    work(world, helper, "accepted", "handling", "reported", actor="sun")
+    world.finish(task_id)
+    later(world, 7 * 24 * 60)
+    assert any(stages.is_open(task["stage"]) for task in world.tasks.values() if task["action"] == "inform")
+    work(world, helper, "checked", "closed", actor="li")
+    assert not any(stages.is_open(task["stage"]) for task in world.tasks.values())
+    assert world.incidents[world.tasks[helper]["incident_id"]]["state"] == "closed"
+
+
 def test_an_ended_task_has_no_timer(world, task_id):
     """Closed, cancelled, returned: nothing rings for them."""
     world.finish(task_id)
