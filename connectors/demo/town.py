@@ -39,14 +39,15 @@ class Town:
     _made: int = 0
 
     def start(self, workers: int, city: City) -> None:
-        """Start all parts in order and wait until the workers own their lanes."""
+        """Start all parts in order; `ready.await_workers` waits until the workers own their lanes."""
         if self.broker is not None:
             self.broker.start(on_progress=self.say)
         self.registry.start()
         provision(self.settings, city, wait_s=60)
         for _ in range(workers):
             self.add_worker()
-        self.say(f"Waiting for {workers} worker{'s' * (workers > 1)} …")
+        if workers:
+            self.say(f"Waiting for {workers} worker{'s' * (workers > 1)} …")
 
     def add_worker(self) -> Part:
         """Start one more worker with a name and a metrics port of its own."""

@@ -19,7 +19,10 @@ from gridhub.connectors.demo.day.run import Found, tell
 from gridhub.connectors.demo.day.target import Target
 from gridhub.schemas.registry import local_codec
 from gridhub.streams import city as city_data
+from gridhub.streams import road
 from gridhub.streams.clock import RehearsalClock
+from gridhub.streams.rooms import ring
+from gridhub.streams.rooms.desk import Desk
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +155,31 @@ def test_a_target_tells_what_was_wrong():
         "w v1 did not reach the target", "v v1 reached the target, and no task says so", "u v1 was acted on 2 times",
         "two different messages had the key t.2", "t v1 came after v2",
     ]  # fmt: skip
+
+
+def late(desk, _due_ms):
+    """A desk that bears the clock's time, whatever was due."""
+    return desk
+
+
+def nothing(_timer, _desk):
+    """A handler that forgets its timer."""
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "sabotage"),
+    [
+        (Desk, "at", late),
+        (road, "chime", lambda *_: []),
+        (ring.HANDLERS, "remind", nothing),
+        (ring.HANDLERS, "accept", nothing),
+        (ring.HANDLERS, "group", nothing),
+    ],
+)
+def test_a_timer_that_is_late_or_lost_is_seen(city, script, monkeypatch, place, name, sabotage):
+    """Stamped with the clock instead of its own time, or without effect: the day is not the expected one."""
+    if isinstance(place, dict):
+        monkeypatch.setitem(place, name, sabotage)
+    else:
+        monkeypatch.setattr(place, name, sabotage)
+    assert not played(city, script).right
