@@ -46,23 +46,36 @@ def cells(polygons: NDArray[np.object_], tree: shapely.STRtree) -> Cells | None:
     if not (east > west and north > south):
         return None
     side = int(min(max(8, (len(polygons) * CELLS_PER_GRID) ** 0.5), MOST_SIDE))
-    boxes = _boxes(west, south, (east - west) / side, (north - south) / side, side)
+    size = (east - west) / side, (north - south) / side
+    strips = [_strip(polygons, tree, (west + size[0] * column, south), size, side) for column in range(side)]
+    return Cells(west, south, side / (east - west), side / (north - south), side, np.concatenate(strips))
+
+
+def _strip(
+    polygons: NDArray[np.object_],
+    tree: shapely.STRtree,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    side: int,
+) -> Indices:
+    """One column of cells from the south; all of them at once would take 60 MB for 5,000 grids."""
+    boxes = _boxes(corner, size, side)
     cell, polygon = tree.query(boxes)
     holds = shapely.contains_properly(polygons[polygon], boxes[cell])
-    held = np.bincount(cell[holds], minlength=side * side)
+    held = np.bincount(cell[holds], minlength=side)
     asked = (held[cell] == 1) & ~holds  # other polygons whose bounds meet a cell that lies inside of one
     touched = shapely.intersects(polygons[polygon[asked]], boxes[cell[asked]])
     held[cell[asked][touched]] = 2
-    grid = np.full(side * side, -1, np.int32)
     sure = holds & (held[cell] == 1)
+    grid = np.full(side, -1, np.int32)
     grid[cell[sure]] = polygon[sure]
-    return Cells(west, south, side / (east - west), side / (north - south), side, grid)
+    return grid
 
 
-def _boxes(west: float, south: float, width: float, height: float, side: int) -> NDArray[np.object_]:
-    """The cells, column by column from the west, each from the south."""
-    x = np.repeat(west + width * np.arange(side), side)
-    y = np.tile(south + height * np.arange(side), side)
+def _boxes(corner: tuple[float, float], size: tuple[float, float], side: int) -> NDArray[np.object_]:
+    """The cells of one column, from the south, each with its margin."""
+    (west, south), (width, height) = corner, size
+    y = south + height * np.arange(side)
     dx, dy = width * MARGIN_SHARE, height * MARGIN_SHARE
-    boxes: NDArray[np.object_] = shapely.box(x - dx, y - dy, x + width + dx, y + height + dy)
+    boxes: NDArray[np.object_] = shapely.box(west - dx, y - dy, west + width + dx, y + height + dy)
     return boxes
