@@ -19,7 +19,10 @@ COMMANDS = {
     "locate": ("gridhub.streams.place.cli:locate", "Find places on the grid."),
     "convert": ("gridhub.connectors.warnings.cli:group", "Make events of CAP messages and warning texts."),
     "grids": ("gridhub.streams.grids_cli:grids", "Check, compare and put in force the city's grids."),
-    "organisation": ("gridhub.streams.organisation_cli:organisation", "See units, who is on duty, who walks where in time."),
+    "organisation": (
+        "gridhub.streams.organisation_cli:organisation",
+        "See units, who is on duty, who walks where in time.",
+    ),
     "incident": ("gridhub.streams.incident_cli:incident", "Confirm, reject, split, merge or cancel incidents."),
     "task": ("gridhub.streams.task_cli:task", "Take a task from stage to stage, decide about it, show it."),
     "explain": ("gridhub.streams.explain_cli:explain", "Tell an event's whole story."),
@@ -27,7 +30,10 @@ COMMANDS = {
     "whatif": ("gridhub.streams.whatif.cli:whatif", "Try proposed rules on what really came."),
     "department": ("gridhub.connectors.sources.cli:group", "List departments, check a department's files."),
     "open311": ("gridhub.connectors.open311.cli:group", "Take citizens' reports over Open311 GeoReport v2."),
-    "asyncapi": ("gridhub.connectors.sinks.asyncapi_cli:asyncapi", "Print what a consumer sends and receives, as AsyncAPI."),
+    "asyncapi": (
+        "gridhub.connectors.sinks.asyncapi_cli:asyncapi",
+        "Print what a consumer sends and receives, as AsyncAPI.",
+    ),
     "sinks": ("gridhub.connectors.sinks.cli:group", "Carry tasks to other systems: webhooks and mail."),
     "route": ("gridhub.streams.routing_cli:route", "Show and try the routing tree."),
     "silence": ("gridhub.streams.silences_cli:silence", "Keep tasks of a known nuisance back for a time."),

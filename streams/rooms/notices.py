@@ -68,9 +68,7 @@ def _attach(notice: Row, desk: Desk) -> None:
         incident = desk.incident(name)
         if incident is None or incident["state"] != "open" or incident["parent_id"] or name == notice["parent_id"]:
             continue
-        after = progress.changed(
-            incident, notice["told_by"], parent_id=notice["parent_id"], parent_rule=notice["rule"]
-        )
+        after = progress.changed(incident, notice["told_by"], parent_id=notice["parent_id"], parent_rule=notice["rule"])
         desk.publish_incident(after)
         _tell(after, ATTACHED, [], notice, desk)
 

@@ -19,7 +19,15 @@ from gridhub.streams.categories import Categories
 from gridhub.streams.records import EVENT
 from gridhub.streams.topics import department_of
 
-CODES = ("citizen-hotline", "family-planning", "food-drug", "meteorology", "power", "public-security", "social-security")
+CODES = (
+    "citizen-hotline",
+    "family-planning",
+    "food-drug",
+    "meteorology",
+    "power",
+    "public-security",
+    "social-security",
+)
 DOCS = Path(__file__).parents[2] / "docs" / "departments.md"
 SOURCES = Path(str(files("gridhub.connectors.sources")))
 
