@@ -19,7 +19,7 @@ from gridhub.streams.outbound_count import count_events, count_steps, count_time
 from gridhub.streams.records import REFUSAL, Reason, table
 from gridhub.streams.rooms import ring
 from gridhub.streams.rooms.outbound import Dispatched, OutboundFacts, Tracked
-from gridhub.streams.rooms.parents import OLD_KEY
+from gridhub.streams.rooms.standing import OLD_KEY
 from gridhub.streams.rooms.timers import Timer
 from gridhub.streams.sweep import Sweeper
 from gridhub.streams.transport import Batch, Effects, Later, Outputs, State, StateError

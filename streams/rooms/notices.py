@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from gridhub.streams.records import Reason
-from gridhub.streams.rooms import parents, progress
+from gridhub.streams.rooms import progress, standing
 from gridhub.streams.rooms.desk import Refused
 from gridhub.streams.rooms.ledger import candidates_key, held_key, incident_key, parents_key
 from gridhub.streams.rooms.matter import Matter
@@ -38,7 +38,7 @@ def take(report: Row, desk: Desk) -> tuple[str, str, str]:
     if not _ID.fullmatch(notice["notice_id"]) or not notice["codes"]:
         raise Refused(Reason.MISSING_FIELD, "A notice is named by incident, version and area, and names a place.")
     desk.ledger.fetch([parents_key(area), held_key(area, parent_id)])
-    if not parents.take_down(notice, desk.ledger, desk.facts, desk.now_ms):
+    if not standing.take_down(notice, desk.ledger, desk.facts, desk.now_ms):
         return parent_id, KNOWN, notice["rule"]
     if notice["ended"]:
         _release(notice, desk)
@@ -51,10 +51,10 @@ def over(timer: Timer, desk: Desk) -> None:
     """Handler of timers of kind `parent`: the time of one is over in one area, what it held back there is given out."""
     area, parent_id = timer.payload["area"], timer.payload["parent_id"]
     desk.ledger.fetch([parents_key(area), held_key(area, parent_id)])
-    notice = parents.over(area, parent_id, desk.ledger, desk.now_ms)
+    notice = standing.over(area, parent_id, desk.ledger, desk.now_ms)
     if notice is None:
         return
-    parents.take_down(notice, desk.ledger, desk.facts, desk.now_ms)
+    standing.take_down(notice, desk.ledger, desk.facts, desk.now_ms)
     own = {"area": area, "incident_id": parent_id, "outcome": RELEASED, "reason": notice["rule"], "task_ids": []}
     desk.told.append(own)
     before = len(desk.tasks)

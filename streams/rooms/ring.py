@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from gridhub.streams import timer_keys
-from gridhub.streams.rooms import clocks, escalation, grouping, holding, notices, parents, progress, timers
+from gridhub.streams.rooms import clocks, escalation, grouping, holding, notices, progress, standing, timers
 from gridhub.streams.rooms.desk import Desk
 from gridhub.streams.rooms.ledger import Ledger, task_key
 from gridhub.streams.rooms.outbound import OutboundFacts, Row, Tracked
@@ -20,7 +20,7 @@ Handler = Callable[[Timer, Desk], None]
 """Acts on one timer. The desk's clock stands at the timer's time, and the timer itself is gone already."""
 
 HANDLERS: dict[str, Handler] = {
-    parents.TIMER: notices.over,
+    standing.TIMER: notices.over,
     grouping.TIMER: grouping.flush,
     holding.TIMER: holding.over,
     clocks.REMIND: escalation.remind,
@@ -41,7 +41,7 @@ def ring(facts: OutboundFacts, now_ms: int, state: State, most: int = MOST_TIMER
     the output.
     """
     ledger = Ledger(state)
-    parents.bring_over(ledger)
+    standing.bring_over(ledger)
     found = state.due(now_ms, most)
     for key, value in found:
         ledger.know(key, value)
