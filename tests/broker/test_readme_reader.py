@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import httpx
@@ -53,25 +54,31 @@ def await_ready(url: str) -> None:
         time.sleep(0.05)
 
 
-def publish(bootstrap: str, messages: list[tuple[str, bytes]]) -> None:
-    """The topic hub.tasks with these messages in it."""
+def publish(bootstrap: str, topic: str, messages: list[tuple[str, bytes]]) -> None:
+    """A new topic with these messages in it."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics([NewTopic("hub.tasks", 2, 1)])
+    admin.create_topics([NewTopic(topic, 2, 1)])
     admin.close()
     with KafkaProducer(bootstrap_servers=bootstrap) as producer:
-        for sent in [producer.send("hub.tasks", value, key.encode()) for key, value in messages]:
+        for sent in [producer.send(topic, value, key.encode()) for key, value in messages]:
             sent.get(30)
 
 
 def test_the_reader_of_the_readme_prints_every_task(broker: Broker, registry: str) -> None:
-    """With this run's addresses in place of the demo's, it prints one line per task and ends."""
+    """With this run's addresses and topic in place of the demo's, it prints one line per task and ends."""
+    topic = f"hub.tasks-{uuid.uuid4().hex[:8]}"  # other tests may have left a hub.tasks on this broker
     known = connect(registry)
     known.provision(catalogue())
     codec = load_codec(known, catalogue())
     tasks = [json.loads(path.read_text(encoding="utf-8")) for path in EXAMPLES]
-    publish(broker.bootstrap, [(task["task_id"], codec.encode("hub.tasks-value", task)) for task in tasks])
+    publish(broker.bootstrap, topic, [(task["task_id"], codec.encode("hub.tasks-value", task)) for task in tasks])
     (program,) = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-    program = program.replace("127.0.0.1:19092", broker.bootstrap).replace("http://127.0.0.1:19081", registry)
+    assert '"hub.tasks"' in program
+    program = (
+        program.replace('"hub.tasks"', repr(topic))
+        .replace("127.0.0.1:19092", broker.bootstrap)
+        .replace("http://127.0.0.1:19081", registry)
+    )
     answer = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120, cwd=ROOT / "docs"
     )

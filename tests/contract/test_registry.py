@@ -327,8 +327,8 @@ class TestAnyRegistry:
             registry.provision(catalogue())
             record = {"command_id": "c", "kind": "cancel", "incident_id": "i", "actor": "a", "at": 5, "reason": "因"}
             data = load_codec(registry).encode("hub.status-gridhub.hub.Command", record)
-            added = {"event": "", "other_incident_id": ""}  # later fields, filled with their defaults
-            assert load_codec(other).decode(data).record == record | added
+            read = load_codec(other).decode(data).record
+        assert {name: read[name] for name in record} == record  # beside later fields, filled with their defaults
 
     def test_an_outage_does_not_stop_who_has_seen_the_id(self, url, client, subject, tmp_path):
         """The copy on disk is enough; an id never seen is RegistryLater while it is away, UnknownSchema while not."""
@@ -349,7 +349,7 @@ class TestAnyRegistry:
             record = {"status_id": "s", "task_id": "t", "stage": "accepted", "actor": "a", "at": 7, "note": "好"}
             data = load_codec(registry).encode("hub.status-gridhub.hub.TaskStatus", record)
         read = AvroDeserializer(client)(data, SerializationContext("hub.status", MessageField.VALUE))
-        assert read | {"at": 7} == record | {"sender": ""}
+        assert {name: read[name] for name in record} | {"at": 7} == record
         assert read["at"].timestamp() == 0.007
 
     def test_our_codec_reads_what_confluent_wrote(self, url, client, subject):

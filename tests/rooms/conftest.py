@@ -218,6 +218,10 @@ class Tools(NamedTuple):
     now: int
     grid: str
 
+    def __repr__(self) -> str:
+        """Short: a failing property prints its arguments, and the facts are a whole city."""
+        return f"Tools(grid={self.grid})"
+
 
 @pytest.fixture(scope="session")
 def tools() -> Tools:

@@ -136,7 +136,7 @@ def test_the_order_of_independent_areas_is_irrelevant(tools, rows, seed):
 @LAWS
 @given(rows=events())
 def test_tasks_are_made_once_and_for_somebody(tools, rows):
-    """No task id is created twice, versions have no gap, each incident has a handler, each task a recipient."""
+    """No task id is created twice, versions have no gap, each incident has a handler or waits for a parent's end."""
     _, sent = tools.world().take(*rows)
     versions = {}
     for task in sent.tasks.to_pylist():
@@ -146,7 +146,10 @@ def test_tasks_are_made_once_and_for_somebody(tools, rows):
         assert task["task_id"].startswith(f"{task['incident_id']}-{task['action']}-{task['role']}-")
     assert all(found == list(range(1, len(found) + 1)) for found in versions.values())
     handled = {task["incident_id"] for task in sent.tasks.to_pylist() if task["action"] == "handle"}
-    assert handled == {incident["incident_id"] for incident in sent.incidents.to_pylist()}
+    newest = {incident["incident_id"]: incident for incident in sent.incidents.to_pylist()}
+    waiting = {name for name, incident in newest.items() if incident["inhibited"]}
+    assert handled | waiting == set(newest)
+    assert all(newest[name]["parent_id"] for name in waiting)
 
 
 STEPS = st.lists(
@@ -188,7 +191,10 @@ def test_no_sequence_of_statuses_lets_a_handler_close_the_own_task(tools, rows, 
         assert (done.refused.num_rows == 1) == (done.decisions[0]["outcome"] == "refused")
         for task in done.tasks.to_pylist():
             name, stage = task["task_id"], task["stage"]
-            if row["kind"] == "status" and name == row["task_id"]:
+            if row["kind"] == "status" and name == row["task_id"] and row["stage"] == stages.EXTENDED:
+                assert stage == stage_of[name]  # more time is asked for: the task stays where it is
+                assert person in workers[name]
+            elif row["kind"] == "status" and name == row["task_id"]:
                 assert stage in stages.TRANSITIONS[stage_of[name]]
                 if stage in {"checked", "closed", "reworked"}:
                     assert person not in workers.get(name, set())
