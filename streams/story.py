@@ -65,6 +65,19 @@ class Reader:
                 yield record, found.record
 
 
+LOCATED = (
+    "source", "area", "grid_ids", "place_name", "method", "confidence", "category", "severity", "admission", "catalogue",
+)  # fmt: skip
+REFUSED = (
+    "source", "room", "reason", "detail", "candidates", "source_topic", "source_partition", "source_offset",
+)  # fmt: skip
+DECIDED = (
+    "source", "event_id", "room", "outcome", "reason", "incident_id", "task_ids", "score", "rules", "decided_at",
+    "chain", "seq", "parent_id", "actor", "note",
+)  # fmt: skip
+"""What steps of each kind tell."""
+
+
 def story(event_id: str, reader: Reader, source: str | None = None, ways: Ways | None = None) -> list[Step]:
     """Every step of the event(s) of this id, in the order of the road; empty when the hub never saw it.
 
@@ -81,60 +94,9 @@ def story(event_id: str, reader: Reader, source: str | None = None, ways: Ways |
     steps = [_received(record, reader) for record in located]
     if not located and not refused:
         steps += list(_taken(event_id, source, reader))
-    steps += [
-        step_of(
-            "located",
-            record,
-            "source",
-            "area",
-            "grid_ids",
-            "place_name",
-            "method",
-            "confidence",
-            "category",
-            "severity",
-            "admission",
-            "catalogue",
-        )
-        for record in located
-    ]
-    steps += [
-        step_of(
-            "refused",
-            record,
-            "source",
-            "room",
-            "reason",
-            "detail",
-            "candidates",
-            "source_topic",
-            "source_partition",
-            "source_offset",
-        )
-        for record in refused
-    ]
-    steps += [
-        step_of(
-            "decided",
-            record,
-            "source",
-            "event_id",
-            "room",
-            "outcome",
-            "reason",
-            "incident_id",
-            "task_ids",
-            "score",
-            "rules",
-            "decided_at",
-            "chain",
-            "seq",
-            "parent_id",
-            "actor",
-            "note",
-        )
-        for record in decided
-    ]
+    steps += [step_of("located", record, *LOCATED) for record in located]
+    steps += [step_of("refused", record, *REFUSED) for record in refused]
+    steps += [step_of("decided", record, *DECIDED) for record in decided]
     if ways is not None:
         _add_ways(steps, [*located, *refused], reader, ways)
     after = aftermath(incidents, reader, {(record["chain"], record["seq"]) for record in decided}) if incidents else []

@@ -11,7 +11,7 @@ import envs
 ENGINE = Path(__file__).parent
 ALO, EOS = "at-least-once", "exactly-once"
 LOST = "at-least-once, state lost on restart"
-FAST, WARM, MIDDLE, SLOW, SLOWEST, ROAD = 60_000, 30_000, 12_000, 5_000, 1_300, 1_000
+FAST, WARM, MIDDLE, SLOW, SLOWEST, ROAD = 110_000, 75_000, 12_000, 5_000, 1_300, 1_000
 EAGER = {"BENCH_COMMIT_S": "0.02", "BENCH_LINGER_MS": "0"}
 
 
