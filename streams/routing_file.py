@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ACTIONS = ("handle", "assist", "inform")
 __all__ = ["ACTIONS", "LEVELS", "SEVERITIES", "STATUSES", "MatchFile", "RecipientRule", "RouteFile", "RoutingFile"]
 _COMPARE = {
+    "": int.__eq__,
     "<=": int.__le__,
     ">=": int.__ge__,
     "<": int.__lt__,
@@ -84,7 +85,7 @@ class _Part(BaseModel):
 
 
 class MatchFile(_Part):
-    """Matchers: all of them must fit, each with any of its values. `severity` is 2, [1, 2] or "<=2"."""
+    """Matchers: all of them must fit, each with any of its values. `severity` is 2, "2", [1, 2] or "<=2"."""
 
     category: Words | None = None
     matter_group: Words | None = None
