@@ -108,6 +108,7 @@ def test_of_several_handlers_the_first_leads(load):
         "matter_group",
         "at-most",
         "above",
+        "quoted",
         "listed",
         "source",
         "district",
