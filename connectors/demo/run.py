@@ -129,9 +129,9 @@ def _for_ever(order: Order, town: Town, city: SimulatedCity, codec: Codec) -> No
 
     def on_progress(done: int) -> None:
         nonlocal told_at
+        town.check()
         if time.monotonic() - told_at > 10:
             told_at = time.monotonic()
-            town.check()
             say(f"{done} events published; {_now(town)}")
 
     messages = city.live(order.seed, lambda: time.time_ns() // 1_000_000, order.scenario)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from gridhub.streams.settings import Settings
 
 Say = Callable[[str], None]
 STOP_S = 8.0
+ENDED_BY_SOMEBODY = {0: "it was asked to stop", -signal.SIGTERM: "SIGTERM", -signal.SIGKILL: "SIGKILL"}
+"""Exit codes of a part that did nothing wrong: a demo is there to be broken."""
 
 
 class DemoError(Exception):
@@ -69,10 +72,14 @@ class Town:
         self._ports.discard(self.metrics_ports.pop(part.name))
 
     def check(self) -> None:
-        """DemoError when a part has ended by itself."""
+        """Start parts again that somebody has ended, as a supervisor would; DemoError when one has ended by itself."""
         for part in (self.registry, *self.workers):
-            if not part.running:
+            if part.running:
+                continue
+            if part.exit_code not in ENDED_BY_SOMEBODY:
                 raise DemoError(f"{part.name} ended with code {part.exit_code}:\n{part.last_words()}")
+            self.say(f"{part.name} was ended from outside ({ENDED_BY_SOMEBODY[part.exit_code]}); it is started again.")
+            part.start()
 
     def stop(self) -> None:
         """End every part: workers and registry together, then the broker."""

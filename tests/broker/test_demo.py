@@ -108,7 +108,9 @@ def _await(question, seconds):
 
 @pytest.mark.broker
 def test_a_demo_without_end_shows_tasks_and_ends_on_ctrl_c(environment, tmp_path):
-    """A second terminal sees tasks with kafka-python and metrics over HTTP; Ctrl-C ends all processes."""
+    """A second terminal sees tasks with kafka-python and metrics over HTTP; who kills a worker is told that it starts
+    again; Ctrl-C ends all processes.
+    """
     log = (tmp_path / "demo.log").open("w+")
     demo = subprocess.Popen(_command("--rate", "30"), env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -123,6 +125,9 @@ def test_a_demo_without_end_shows_tasks_and_ends_on_ctrl_c(environment, tmp_path
         address = f"http://127.0.0.1:{environment['GRIDHUB_METRICS_PORT']}/metrics"
         with urllib.request.urlopen(address, timeout=5) as answer:
             assert b"gridhub_tasks_dispatched_total" in answer.read()
+        (worker,) = (child for child in psutil.Process(demo.pid).children() if "worker-1" in child.cmdline())
+        worker.kill()
+        assert _await(lambda: "worker-1 was ended from outside (SIGKILL); it is started again." in text(), 30), text()
         demo.send_signal(signal.SIGINT)
         assert demo.wait(20) == 0
         assert _await(lambda: _leftovers(tmp_path) == [], 2)
