@@ -5,6 +5,7 @@ No consumer group is joined and no offset is committed: reading leaves no trace 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ _BATCH = 5000
 _POLL_S = 1.0
 _ASK_S = 30.0
 _SILENT_S = 60.0
+_OPEN_S = 15.0  # most that is waited for transactions that are open below the end
 _EOF, _TIMED_OUT = KafkaError._PARTITION_EOF, KafkaError._TIMED_OUT  # noqa: SLF001  # confluent's own names
 PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001  # a restart
 READING: dict[str, Any] = {
@@ -39,7 +41,8 @@ class KeptTopics:
 
     def __init__(self, bootstrap: str) -> None:
         self._settings = READING | {"bootstrap.servers": bootstrap}
-        self._asking = Consumer(self._settings)
+        # one that reads committed is told an end that lies before whatever is open now
+        self._asking = Consumer(self._settings | {"isolation.level": "read_uncommitted"})
 
     def close(self) -> None:
         """Close the connection."""
@@ -77,11 +80,16 @@ class KeptTopics:
 
 
 def _until(consumer: Consumer, end: int) -> Iterator[list[Message]]:
-    """Up to this offset, or to where the partition ends: behind its last record lie the marks of transactions."""
-    silent_s, at_end = 0.0, False
+    """Up to this offset, or to where the partition ends: behind its last record lie the marks of transactions.
+
+    A transaction that is still open hides all that follows, also what is committed: its end is waited for, but not for ever.
+    """
+    silent_s, at_end, open_since = 0.0, False, None
     while not at_end:
         batch = consumer.consume(_BATCH, _POLL_S)
         silent_s = 0.0 if batch else silent_s + _POLL_S
+        if open_since is not None and time.monotonic() - open_since > _OPEN_S:
+            return
         if silent_s > _SILENT_S:
             raise KafkaException(KafkaError(_TIMED_OUT))
         good = []
@@ -91,7 +99,8 @@ def _until(consumer: Consumer, end: int) -> Iterator[list[Message]]:
                 if offset_of(message) < end:
                     good.append(message)
             elif end_of_partition(error):
-                at_end = True
+                at_end = offset_of(message) >= end
+                open_since = open_since or time.monotonic()
             elif not error.retriable() and error.code() not in PASSING:
                 raise KafkaException(error)
         if good:

@@ -45,6 +45,14 @@ _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 log = structlog.get_logger()
 
 
+def _passes(error: KafkaError) -> bool:
+    """Whether to take over again: fenced, or an answer that kafka-python has no error for (the broker's UNKNOWN_SERVER_ERROR).
+
+    Whether such a write counts is unknown; what was committed is read first, so deciding again changes nothing.
+    """
+    return isinstance(error, _FENCED) or type(error) is KafkaError
+
+
 class _Replaced(Exception):  # noqa: N818  # caught in this file only
     """The topic is not the one that was read before."""
 
@@ -120,7 +128,7 @@ class KafkaLog:
                 self._write_once(decide)
             except KafkaError as error:
                 self._drop_producer()
-                if attempt == _TRIES or not isinstance(error, _FENCED):
+                if attempt == _TRIES or not _passes(error):
                     log.warning("registry_write_failed", error=type(error).__name__, attempt=attempt)
                     raise StoreDown(f"Kafka did not take the write ({type(error).__name__})") from error
             else:

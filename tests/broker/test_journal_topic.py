@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 
 import pytest
+from confluent_kafka import Producer
 
 from gridhub.schemas.registry import local_codec
 from gridhub.streams.journal import Chain
@@ -93,6 +95,23 @@ def test_records_of_a_transaction_that_was_given_up_are_no_part_of_the_journal(c
     with closing(KeptTopics(cluster.bootstrap)) as kept:
         checked = check_partition(kept, codec, 0, Wanted(topic))
     assert (checked.records, checked.findings) == (20, [])
+
+
+def test_a_transaction_that_is_about_to_end_is_waited_for(cluster, codec, values):
+    """What was committed behind an open one is hidden until that one ends: the reader stays until then."""
+    topic = cluster.topic("journal")
+    slow = Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": cluster.name("slow"), "log_level": 0})
+    slow.init_transactions(30)
+    slow.begin_transaction()
+    for value in values[:10]:
+        slow.produce(topic, key=b"420202005", value=value, partition=0)
+    slow.flush(30)
+    cluster.write(topic, [(b"420202005", value) for value in values[10:20]], end="commit")
+    with closing(KeptTopics(cluster.bootstrap)) as kept, ThreadPoolExecutor() as pool:
+        checked = pool.submit(check_partition, kept, codec, 0, Wanted(topic))
+        assert not wait([checked], timeout=3).done
+        slow.commit_transaction(30)
+        assert (checked.result(30).records, checked.result().findings) == (20, [])
 
 
 def test_a_begin_that_kafka_deleted_is_right(cluster, codec, values):
