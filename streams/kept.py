@@ -5,7 +5,6 @@ No consumer group is joined and no offset is committed: reading leaves no trace 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ _BATCH = 5000
 _POLL_S = 1.0
 _ASK_S = 30.0
 _SILENT_S = 60.0
-_OPEN_S = 15.0  # most that is waited for transactions that are open below the end
+_OPEN_S = 15.0  # of silence, where a transaction that is open hides the rest
 _EOF, _TIMED_OUT = KafkaError._PARTITION_EOF, KafkaError._TIMED_OUT  # noqa: SLF001  # confluent's own names
 PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001  # a restart
 READING: dict[str, Any] = {
@@ -84,23 +83,24 @@ def _until(consumer: Consumer, end: int) -> Iterator[list[Message]]:
 
     A transaction that is still open hides all that follows, also what is committed: its end is waited for, but not for ever.
     """
-    silent_s, at_end, open_since = 0.0, False, None
+    silent_s, hidden, at_end = 0.0, False, False
     while not at_end:
         batch = consumer.consume(_BATCH, _POLL_S)
         silent_s = 0.0 if batch else silent_s + _POLL_S
-        if open_since is not None and time.monotonic() - open_since > _OPEN_S:
+        if hidden and silent_s > _OPEN_S:
             return
         if silent_s > _SILENT_S:
             raise KafkaException(KafkaError(_TIMED_OUT))
         good = []
         for message in batch:
             if (error := message.error()) is None:
+                hidden = False
                 at_end = at_end or offset_of(message) >= end - 1
                 if offset_of(message) < end:
                     good.append(message)
             elif end_of_partition(error):
-                at_end = offset_of(message) >= end
-                open_since = open_since or time.monotonic()
+                hidden = True
+                at_end = at_end or offset_of(message) >= end
             elif not error.retriable() and error.code() not in PASSING:
                 raise KafkaException(error)
         if good:
