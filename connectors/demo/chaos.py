@@ -83,15 +83,7 @@ class Chaos:
         self._say(f"{part.name} started again (pid {part.pid})")
 
     def _broker(self) -> None:
-        broker = self._town.broker
-        if broker is None:
-            self._say("the broker is not ours to restart")
-            return
-        self._say("stopping the broker")
-        broker.stop()
-        time.sleep(1.0)
-        broker.start()
-        self._say("the broker runs again")
+        self._town.restart_broker(self._say, down_s=1.0)
 
     def _add(self) -> None:
         self._say(f"{self._town.add_worker().name} joins")

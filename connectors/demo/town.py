@@ -71,6 +71,17 @@ class Town:
         self.workers.remove(part)
         self._ports.discard(self.metrics_ports.pop(part.name))
 
+    def restart_broker(self, say: Say, *, down_s: float = 0.0) -> None:
+        """Stop the broker in good order and start it again after `down_s`; only says so where it is somebody else's."""
+        if self.broker is None:
+            say("the broker is not ours to restart")
+            return
+        say("stopping the broker")
+        self.broker.stop()
+        time.sleep(down_s)
+        self.broker.start()
+        say("the broker runs again")
+
     def check(self) -> None:
         """Start parts again that somebody has ended, as a supervisor would; DemoError when one has ended by itself."""
         for part in (self.registry, *self.workers):

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import orjson
 import pytest
 
+from gridhub.schemas.registry import local_codec
+from gridhub.streams import sending
 from gridhub.streams.categories import Categories
 from gridhub.streams.matching import Matching
 from gridhub.streams.memory import MemoryState
@@ -221,6 +223,18 @@ class Tools(NamedTuple):
     def __repr__(self) -> str:
         """Short: a failing property prints its arguments, and the facts are a whole city."""
         return f"Tools(grid={self.grid})"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Row]]:
+    """What a command would publish: area and decoded record."""
+    found: list[tuple[str, Row]] = []
+    codec = local_codec()
+    monkeypatch.setattr(sending, "load_codec", lambda *_: codec)
+    monkeypatch.setattr(
+        sending, "publish", lambda _, area, value: found.append((area, codec.decode_many([value])[0].record))
+    )
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -8,24 +8,11 @@ import pytest
 from click.testing import CliRunner
 from kafka.errors import KafkaTimeoutError
 
-from gridhub.schemas.registry import local_codec
 from gridhub.streams import sending
 from gridhub.streams.cli import gridhub
 
 NAME, OTHER = "420202005-1f2e3d4c5b6a7988", "420202005-8899aabbccddeeff"
 WHO = ["--actor", "zhang", "--reason", "现场核实", "--id", "k1"]
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """What would be published: area and decoded record."""
-    found = []
-    codec = local_codec()
-    monkeypatch.setattr(sending, "load_codec", lambda *_: codec)
-    monkeypatch.setattr(
-        sending, "publish", lambda _, area, value: found.append((area, codec.decode_many([value])[0].record))
-    )
-    return found
 
 
 def run(*words):

@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 from kafka.errors import KafkaTimeoutError
 
-from gridhub.schemas.registry import local_codec
 from gridhub.streams import sending, task_cli
 from gridhub.streams.cli import gridhub
 
@@ -16,18 +15,6 @@ INCIDENT = "420202005-1f2e3d4c5b6a7988"
 TASK = f"{INCIDENT}-handle-department_unit-governance-420202-r3"
 REPORTER = ["--actor", "wang", "--note", "已清理", "--id", "k1"]
 DECIDER = ["--actor", "zhao", "--reason", "情况属实", "--id", "k1"]
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """What would be published: area and decoded record."""
-    found = []
-    codec = local_codec()
-    monkeypatch.setattr(sending, "load_codec", lambda *_: codec)
-    monkeypatch.setattr(
-        sending, "publish", lambda _, area, value: found.append((area, codec.decode_many([value])[0].record))
-    )
-    return found
 
 
 def run(*words):

@@ -68,14 +68,7 @@ class Chaos:
         part.start()
 
     def _broker(self) -> None:
-        broker = self._town.broker
-        if broker is None:
-            self._say("the broker is not ours to restart")
-            return
-        self._say("stopping the broker")
-        broker.stop()
-        broker.start()
-        self._say("the broker runs again")
+        self._town.restart_broker(self._say)
 
 
 def deeds(steps: Sequence[Step], dice: random.Random) -> dict[int, list[str]]:
