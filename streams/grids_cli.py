@@ -7,13 +7,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
+from gridhub.streams.moments import CHINA, ms_of
 from gridhub.streams.place.bundle import Manifest, pack, parts
 from gridhub.streams.place.changes import compare
 from gridhub.streams.place.drawing import MOST_BYTES
@@ -24,7 +25,6 @@ from gridhub.streams.place.rows import grid_folder
 from gridhub.streams.place.source import read_source
 from gridhub.streams.settings import load as load_settings
 
-CHINA = timezone(timedelta(hours=8))
 _PLACE = click.Path(exists=True, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _ACCEPT = click.option(
@@ -225,9 +225,8 @@ def _copy(source: Any, target: Path) -> None:
 def _moment(text: str) -> int:
     """Milliseconds since the epoch of a day or moment in China's time, unless it says another zone."""
     try:
-        moment = datetime.fromisoformat(text)
+        return ms_of(text)
     except ValueError as error:
         raise click.UsageError(
             f"--valid-from {text!r} is no day or moment, as 2026-12-01 or 2026-12-01T08:00."
         ) from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=CHINA)).timestamp() * 1000)

@@ -10,6 +10,12 @@ import click
 CHINA = timezone(timedelta(hours=8))
 
 
+def ms_of(text: str) -> int:
+    """A day or moment in ISO 8601 as ms since 1970, in China's time where it names no other; ValueError when it is none."""
+    found = datetime.fromisoformat(text)
+    return round(found.replace(tzinfo=found.tzinfo or CHINA).timestamp() * 1000)
+
+
 class Moment(click.ParamType):
     """2026-11-23, 2026-11-23T16:00, 2026-11-23T16:00:00+08:00; ms since 1970."""
 
@@ -20,10 +26,9 @@ class Moment(click.ParamType):
         if isinstance(value, int):
             return value
         try:
-            found = datetime.fromisoformat(value)
+            return ms_of(value)
         except ValueError:
             self.fail(f"{value!r} is no moment; write 2026-11-23T16:00 (China's time) or with an offset.", param, ctx)
-        return round(found.replace(tzinfo=found.tzinfo or CHINA).timestamp() * 1000)
 
 
 def shown(at_ms: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -18,13 +17,13 @@ from gridhub.schemas.codec import UnknownSchema
 from gridhub.schemas.registry import RegistryLater, connect, load_codec
 from gridhub.streams import topics
 from gridhub.streams.incident_cli import command_record
+from gridhub.streams.moments import ms_of
 from gridhub.streams.rooms import stages
 from gridhub.streams.sending import area_of, send
 from gridhub.streams.settings import load
 from gridhub.streams.story import Reader
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_CHINA = timezone(timedelta(hours=8))
 _ACTOR = click.option("--actor", required=True, help="Who does it: an opaque id, kept in the journal.")
 _ID = click.option("--id", "own_id", help="The record's own id; the same one again is ignored. Unset: a new one.")
 _NOTE = click.option("--note", default="", help="A word for the next person; no personal data.")
@@ -237,10 +236,9 @@ def newest(task_id: str) -> dict[str, Any] | None:
 def moment(text: str) -> int:
     """A time as people write it, in ms; exit 2 when it is none."""
     try:
-        told = datetime.fromisoformat(text)
+        return ms_of(text)
     except ValueError as error:
         raise click.UsageError(f"{text!r} is no time: write 2026-12-01T09:00.") from error
-    return int((told if told.tzinfo else told.replace(tzinfo=_CHINA)).timestamp() * 1000)
 
 
 def _report(task_id: str, stage: str, actor: str, note: str, own_id: str | None) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, tostring
 
 import orjson
 from starlette.responses import Response
 
+from gridhub.streams.moments import CHINA
+
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from gridhub.connectors.open311.errors import Open311Error
 
-BEIJING = timezone(timedelta(hours=8))
 FORMATS = {"json": "application/json", "xml": "text/xml"}
 PARTS = {
     "services": "service",
@@ -72,7 +73,7 @@ def wanted(request: Request) -> str:
 
 def w3_time(at_ms: int | None) -> str | None:
     """A time as the specification writes it, in Beijing time."""
-    return None if at_ms is None else datetime.fromtimestamp(at_ms // 1000, BEIJING).isoformat()
+    return None if at_ms is None else datetime.fromtimestamp(at_ms // 1000, CHINA).isoformat()
 
 
 def discovery(base: str, contact: str, changed: str) -> dict[str, Any]:

@@ -13,10 +13,10 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gridhub.connectors.open311.answers import BEIJING
 from gridhub.connectors.open311.errors import bad, missing
 from gridhub.connectors.open311.services import answers
 from gridhub.connectors.sources.masking import masked
+from gridhub.streams.moments import CHINA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ def request_id(key: str, form: Mapping[str, str], idempotency_key: str | None, n
             raise bad("Idempotency-Key", "1 to 200 visible characters")
         told = ["key", idempotency_key]
     else:
-        day = datetime.fromtimestamp(now_ms / 1000, BEIJING).date().isoformat()
+        day = datetime.fromtimestamp(now_ms / 1000, CHINA).date().isoformat()
         fields = [*_CONTENT, *sorted(name for name in form if _ATTRIBUTE.fullmatch(name))]
         told = [day, *(part for name in fields if name in form for part in (name, form[name].strip()))]
     text = "".join(f"{len(part)}:{part}" for part in told)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from gridhub.connectors.demo.day.script import BEIJING
+from gridhub.streams.moments import CHINA
 from gridhub.streams.rooms.stages import ARBITRATING, STAGES_ZH, WAITING
 
 Row = dict[str, Any]
@@ -80,7 +80,7 @@ def clock(ms: int | None) -> str:
     """Beijing's time for a person, `09-30 08:40`; with seconds where there are some."""
     if ms is None:
         return ""
-    moment = datetime.fromtimestamp(ms // 1000, BEIJING)
+    moment = datetime.fromtimestamp(ms // 1000, CHINA)
     told = moment.strftime("%m-%d %H:%M" if ms % 60_000 == 0 else "%m-%d %H:%M:%S")
     return told + (f".{ms % 1000:03}" if ms % 1000 else "")
 

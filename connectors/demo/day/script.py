@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, Self
@@ -12,9 +12,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gridhub.streams.files import read_bounded
+from gridhub.streams.moments import CHINA
 from gridhub.streams.strictyaml import strict_yaml
 
-BEIJING = timezone(timedelta(hours=8))
 _MOST_BYTES = 1 << 20
 _FORM = "%Y-%m-%d %H:%M"
 
@@ -121,7 +121,7 @@ class Script(_Part):
 
     def ms(self, told: str) -> int:
         """A time of the script (`09-30 08:40`, Beijing) in ms since 1970; ValueError when it is none."""
-        return int(datetime.strptime(f"{self.year}-{told}", _FORM).replace(tzinfo=BEIJING).timestamp() * 1000)
+        return int(datetime.strptime(f"{self.year}-{told}", _FORM).replace(tzinfo=CHINA).timestamp() * 1000)
 
     def expected(self) -> Iterator[str]:
         """Every line of the timeline, in order."""
