@@ -9,13 +9,12 @@ from typing import Any
 import click
 from kafka.errors import KafkaError
 
-from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import UnknownSchema
-from gridhub.schemas.registry import RegistryLater, connect, load_codec
+from gridhub.schemas.registry import RegistryLater
 from gridhub.streams import city as city_data
-from gridhub.streams import topics
 from gridhub.streams.aftermath import matter, named
 from gridhub.streams.messages import Origin
+from gridhub.streams.reading import codec_of
 from gridhub.streams.settings import load
 from gridhub.streams.story import Reader, Ways, story
 from gridhub.streams.telling import tell_step
@@ -29,12 +28,7 @@ def _reader() -> tuple[Reader, Ways]:
     settings = load()
     try:
         city = city_data.load(settings.config_dir)
-        codec = load_codec(
-            connect(settings.registry, settings.data_dir / "schemas"),
-            catalogue(city.further),
-            city.further,
-            topics.HUB_BYTES,
-        )
+        codec = codec_of(settings, city.further)
         facts = city_data.inbound_facts(city, settings, codec.decode_many)
         return Reader(settings.bootstrap, codec), lambda record: ways_of(_origin(record), facts)
     except (RegistryLater, UnknownSchema, KafkaError, city_data.CityError) as error:

@@ -14,15 +14,15 @@ import click
 from confluent_kafka import KafkaException
 from kafka.errors import KafkaError
 
-from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Codec, UnknownSchema
-from gridhub.schemas.registry import RegistryLater, connect, load_codec
+from gridhub.schemas.registry import RegistryLater
 from gridhub.streams import city as city_data
 from gridhub.streams import journal_topics, topics
 from gridhub.streams.anchors import Anchor, AnchorError, known, read_anchors, read_key
 from gridhub.streams.journal_topics import Checked, Wanted, check_partition
 from gridhub.streams.kept import KeptTopics
 from gridhub.streams.moments import Moment
+from gridhub.streams.reading import codec_of
 from gridhub.streams.settings import Settings, load
 
 MOMENT = Moment()
@@ -44,7 +44,7 @@ def _hub() -> Iterator[_Hub]:
     """The hub's topics; a sentence and exit code 1 when they cannot be read, or an anchor cannot be used."""
     settings = load()
     try:
-        codec = load_codec(connect(settings.registry, settings.data_dir / "schemas"), catalogue(), (), topics.HUB_BYTES)
+        codec = codec_of(settings)
         with closing(KeptTopics(settings.bootstrap)) as kept:
             yield _Hub(settings, kept, codec)
     except AnchorError as error:

@@ -13,14 +13,14 @@ import click
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import UnknownSchema
-from gridhub.schemas.registry import RegistryLater, connect, load_codec
+from gridhub.schemas.registry import RegistryLater
 from gridhub.streams import topics
 from gridhub.streams.city import City
 from gridhub.streams.config_store import InForce, in_force, send, spoken
 from gridhub.streams.kept import KeptTopics
 from gridhub.streams.moments import Moment, shown
+from gridhub.streams.reading import codec_of
 from gridhub.streams.routing_file import duration_s
 from gridhub.streams.routing_matchers import Matcher, MatcherError, parse
 from gridhub.streams.settings import Settings, load
@@ -202,7 +202,7 @@ def _draft(matchers: Iterable[str], city: City, now_ms: int, **said: Any) -> Sil
 
 def _previewed(asked: tuple[Matcher, ...], city: City, hours: int | None, settings: Settings, now_ms: int) -> Preview:
     try:
-        codec = load_codec(connect(settings.registry, settings.data_dir / "schemas"), catalogue(), (), topics.HUB_BYTES)
+        codec = codec_of(settings)
     except (RegistryLater, UnknownSchema) as error:
         click.echo(f"The kept incidents cannot be read: {error}. Registry: {settings.registry}.", err=True)
         sys.exit(1)

@@ -45,17 +45,15 @@ def serve(keys: Path | None, host: str, port: int, public_url: str | None, **lim
     from gridhub.connectors.open311.keys import KeysError
     from gridhub.connectors.open311.server import running_app
     from gridhub.connectors.open311.server import serve as run
-    from gridhub.schemas.catalogue import catalogue
     from gridhub.schemas.codec import UnknownSchema
-    from gridhub.schemas.registry import RegistryLater, connect, load_codec
-    from gridhub.streams import topics
+    from gridhub.schemas.registry import RegistryLater
+    from gridhub.streams.reading import codec_of
 
     settings = _settings()
     city, services = _services(settings)
     base = (public_url or f"http://{host}:{port}").rstrip("/")
     try:
-        registry = connect(settings.registry, settings.data_dir / "schemas")
-        codec = load_codec(registry, catalogue(city.further), city.further, topics.HUB_BYTES)
+        codec = codec_of(settings, city.further)
         folder = settings.data_dir / "open311"
         with running_app(settings.bootstrap, codec, services, folder, _keys(keys, settings), base, hosts=(host, urlsplit(base).hostname or host), **limits) as app:  # fmt: skip
             click.echo(f"Open311 at {base}/open311/v2 for {settings.bootstrap}.", err=True)

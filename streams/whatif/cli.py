@@ -13,14 +13,14 @@ from pathlib import Path
 import click
 from confluent_kafka import KafkaException
 
-from gridhub.schemas.catalogue import catalogue
 from gridhub.schemas.codec import Codec, UnknownSchema
-from gridhub.schemas.registry import RegistryLater, connect, load_codec
+from gridhub.schemas.registry import RegistryLater
 from gridhub.streams import city as city_data
 from gridhub.streams import topics
 from gridhub.streams.city import City, CityError
 from gridhub.streams.kept import KeptTopics
 from gridhub.streams.moments import Moment, shown
+from gridhub.streams.reading import codec_of
 from gridhub.streams.settings import Settings, load
 from gridhub.streams.whatif.disk import disk_states
 from gridhub.streams.whatif.history import History
@@ -83,10 +83,7 @@ def whatif(new: Path, from_ms: int | None, to_ms: int | None, warm_up_h: float, 
 
 def _run(settings: Settings, proposal: Proposal, asked: tuple[int | None, int, int]) -> dict[str, object]:
     """Replay and compare; `asked` is from, to and the length of the warm-up, ms."""
-    further = proposal.live.further
-    codec = load_codec(
-        connect(settings.registry, settings.data_dir / "schemas"), catalogue(further), further, topics.HUB_BYTES
-    )
+    codec = codec_of(settings, proposal.live.further)
     with (
         closing(History(settings.bootstrap, _names(proposal))) as history,
         disk_states(settings.state_memory_mb) as states,
