@@ -86,8 +86,8 @@ class Watch:
         for (name, partition), lane in self.consumer.lanes.items():
             if lane.open and not lane.waiting:
                 self.metrics.progress(name, partition)
-            if lane.changelog is not None:
-                self.metrics.restore_left.labels(str(partition)).set(lane.left_to_restore)
+            if lane.state.changelog is not None:
+                self.metrics.restore_left.labels(str(partition)).set(lane.state.left_to_restore)
         self.metrics.standby_lanes.set(self.consumer.standby.warm())
         if now - self._sized_at > 5:
             self._sized_at = now
@@ -96,13 +96,13 @@ class Watch:
 
     def _sizes(self) -> None:
         for (name, partition), lane in self.consumer.lanes.items():
-            if name != "outbound" or lane.store is None or not lane.open:
+            if name != "outbound" or lane.state.store is None or not lane.open:
                 continue
-            self.metrics.state_keys.labels(str(partition)).set(lane.store.key_count())
-            self.metrics.state_bytes.labels(str(partition)).set(lane.store.size_bytes())
+            self.metrics.state_keys.labels(str(partition)).set(lane.state.store.key_count())
+            self.metrics.state_bytes.labels(str(partition)).set(lane.state.store.size_bytes())
             if self._counted.get(partition) != lane.generation:
                 self._counted[partition] = lane.generation
-                self._count_open(partition, lane.store)
+                self._count_open(partition, lane.state.store)
 
     def _count_open(self, partition: int, store: Any) -> None:
         """Count the open incidents of a lane that was just taken over; afterwards the stage keeps the count."""

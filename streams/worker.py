@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 import faust
+import uvloop
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
@@ -44,6 +45,7 @@ WAIT_S = 1.0
 HEARTBEATS = 10  # in a session: a survivor learns of a death within a tenth of it
 DAY_MS = 86_400_000
 TICK_S = 0.25  # how often a lane looks for what falls due while no record comes
+FOLLOWING_MS = 10  # the outbound stage gets its events in the rhythm in which the inbound stage commits them
 
 
 class Stages:
@@ -102,7 +104,7 @@ def make_app(
     stages = Stages(inbound, outbound)
     groups = (
         LaneGroup("inbound", inbound_topics),
-        LaneGroup("outbound", outbound_topics, topics.STATE.name, TICK_S, stages.work_outbound),
+        LaneGroup("outbound", outbound_topics, topics.STATE.name, TICK_S, stages.work_outbound, FOLLOWING_MS),
     )
     stores = partial(RocksStore, budget=Budget(settings.state_memory_mb, settings.partitions), stamp=stamp)
     install(app, Plan(groups, _options(settings, city), observer, log, stores))
@@ -237,6 +239,7 @@ def _calm_collector() -> None:
 
 def _run_app(app: faust.App, settings: Settings) -> BaseException | None:
     """Run the app to its end; the error that ended it, or None when it was asked to stop."""
+    uvloop.install()  # for Kafka's thread too: while few events come, a sixth less of the processor than asyncio's own
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = faust.Worker(app, loop=loop, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)

@@ -17,6 +17,7 @@ import job
 import parts
 import pyarrow as pa
 import structlog
+import uvloop
 from job import PARTITIONS, Run
 from work import Stages
 
@@ -26,6 +27,7 @@ from gridhub.streams.transport import BatchSchema, Effects, LaneGroup, Options, 
 BATCH_EVENTS = int(os.environ.get("BENCH_BATCH_EVENTS", "4000"))
 QUEUE_BYTES, MEMORY_BYTES = 1 << 20, 10 << 20  # a batch per lane; a record takes twice its bytes in memory
 FETCH_BYTES = 2 << 20
+FOLLOWING_MS = 5  # the second stage follows the first one's rhythm
 SWITCH_S = 0.0005  # the thread that fetches must not wait 5 ms for its turn
 
 
@@ -54,7 +56,8 @@ def make_app() -> faust.App:
         memory_bytes=MEMORY_BYTES,
         fetch_bytes=FETCH_BYTES,
     )
-    groups = (LaneGroup("locate", tuple(Run.inputs)), LaneGroup("merge", (middle,), changelog))
+    second = LaneGroup("merge", (middle,), changelog, commit_interval_ms=FOLLOWING_MS)
+    groups = (LaneGroup("locate", tuple(Run.inputs)), second)
     install(app, Plan(groups, options, Silent(), structlog.get_logger(), RocksStore))
     _agents(app, middle)
     return app
@@ -66,10 +69,10 @@ def _agents(app: faust.App, middle: str) -> None:
 
     def locate(batch: Any, state: Any) -> Effects:  # noqa: ARG001  # a lane's work is given its state
         job.first()
-        found = [batch.columns(topic)[1] for topic in Run.inputs]
+        values = [value for topic in Run.inputs for value in batch.columns(topic)[1]]
         if clocks is not None:
-            clocks.count(sum(map(len, found)))
-        return Effects([output for values in found if values for output in stages.locate(values, middle)])
+            clocks.count(len(values))
+        return Effects(stages.locate(values, middle))
 
     def merge(batch: Any, state: Any) -> Effects:
         keys, values = batch.columns(middle)
@@ -92,6 +95,7 @@ def main() -> None:
     pa.set_cpu_count(1)
     sys.setswitchinterval(SWITCH_S)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    uvloop.install()
     app = make_app()
     gc.collect()
     gc.freeze()

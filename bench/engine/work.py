@@ -56,10 +56,19 @@ class Stages:
         made = []
         for head, rows in columns.by_shape(values).items():
             mine = [values[row] for row in rows] if len(rows) < len(values) else values
-            grid = self._map.locate(*self._places(columns.read(head, mine)))
+            small = len(mine) < SMALL
+            grid = self._map.locate(*(self._places_of(mine) if small else self._places(columns.read(head, mine))))
             keys = self._keys
             made.append(Outputs(topic, [keys[g] for g in grid.tolist()], mine, (grid % PARTITIONS).tolist()))
         return made
+
+    def _places_of(self, values: Sequence[bytes]) -> tuple[Any, Any]:
+        """As `_places`, of a few values."""
+        events = list(map(job.decode, values))
+        x, y = zip(
+            *(self._gazetteer[e["address"]] if e["lon"] is None else (e["lon"], e["lat"]) for e in events), strict=True
+        )
+        return np.array(x), np.array(y)
 
     def _places(self, events: pa.RecordBatch) -> tuple[Any, Any]:
         """Coordinates, or those of the address."""

@@ -43,33 +43,39 @@ class Reader:
 
     def __init__(self, bootstrap: Sequence[str], name: str) -> None:
         self._aside = Aside(name)
-        self._kafka = Consumer(
-            {
-                "bootstrap.servers": ",".join(bootstrap),
-                "client.id": name,
-                "group.id": name,  # asked for, never joined: partitions are assigned, offsets are the store's
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 50,
-                "fetch.message.max.bytes": FETCH_BYTES,
-                "fetch.queue.backoff.ms": 2,  # a full queue is read on as soon as there is room: the default waits a second
-                "queued.min.messages": 10_000,
-                "queued.max.messages.kbytes": QUEUE_KB,
-                "reconnect.backoff.max.ms": 1000,
-                "log_level": 0,
-            },
-        )
+        self._settings: dict[str, Any] = {
+            "bootstrap.servers": ",".join(bootstrap),
+            "client.id": name,
+            "group.id": name,  # asked for, never joined: partitions are assigned, offsets are the store's
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+            "fetch.message.max.bytes": FETCH_BYTES,
+            "fetch.queue.backoff.ms": 2,  # a full queue is read on as soon as there is room: the default waits a second
+            "queued.min.messages": 10_000,
+            "queued.max.messages.kbytes": QUEUE_KB,
+            "reconnect.backoff.max.ms": 1000,
+            "log_level": 0,
+        }
+        self._kafka = Consumer(self._settings)
 
     def bounds(self, tp: TP) -> tuple[int, int]:
-        """First offset and end of a partition; aiokafka's errors, as the lanes know them."""
+        """First offset and end of a partition, behind transactions that are open too; aiokafka's errors, as the lanes know them."""
         try:
-            low, high = self._ask(lambda: self._kafka.get_watermark_offsets(_place(tp), timeout=ASK_S), ASK_S)
+            low, high = self._ask(lambda: self._watermarks(tp), ASK_S)
         except KafkaException as error:
             raise as_known(error.args[0]) from error
         return int(low), int(high)
+
+    def _watermarks(self, tp: TP) -> tuple[int, int]:
+        asking = Consumer(self._settings | {"isolation.level": "read_uncommitted"})
+        try:
+            return asking.get_watermark_offsets(_place(tp), timeout=ASK_S)
+        finally:
+            asking.close()
 
     def add(self, tp: TP, position: int) -> None:
         """Read this partition from this offset on, beside what is read already."""

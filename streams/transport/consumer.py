@@ -14,16 +14,17 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from gridhub.streams.transport.batch import Batch, cut
+from gridhub.streams.transport.convoy import Convoy, carry
 from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.pace import Pace
 from gridhub.streams.transport.plan import Plan
+from gridhub.streams.transport.requests import Member
 from gridhub.streams.transport.standby import Standby
 from gridhub.streams.transport.thread import ConsumerThread
 
 FETCH_TIMEOUT_S = 1.0  # it is woken when a lane opens, has room again, or is taken from us
 WORKING_SHARE = 4  # of the memory, one part in four may be under way when another transaction begins
 STRAY_S = 10.0  # a batch that takes longer from here to its lane was dropped on the way
-FEW = 256  # records of one fetch, of all lanes together: so few that the next fetch may gather a little more
 
 
 class _NoOffsets(defaultdict[TP, Any]):
@@ -49,10 +50,8 @@ class Consumer(driver.Consumer):
         self.lanes: dict[tuple[str, int], Lane] = {}
         self._fetching = asyncio.Lock()
         self._room = asyncio.Event()
-        self._rest_until = 0.0
-        self.pace = Pace(
-            self.plan.options.transactions_per_s, room_bytes=self.plan.options.memory_bytes // WORKING_SHARE
-        )
+        self.pace = Pace(self.plan.options.memory_bytes // WORKING_SHARE)
+        self.convoys: dict[str, Convoy] = {}  # of each group, from one rebalance to the next
         self._ending = False
         self._read_offset = _NoOffsets()
 
@@ -67,6 +66,7 @@ class Consumer(driver.Consumer):
         self._thread.wake()
         patience_s = min(self.plan.options.session_timeout_s, self.plan.options.transaction_timeout_s) / 2
         await asyncio.gather(*(lane.stop(patience_s, keep_store=True) for lane in self.lanes.values()))
+        self._end_convoys()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -90,11 +90,17 @@ class Consumer(driver.Consumer):
         for key in self.lanes.keys() - wanted.keys():
             self.lanes.pop(key).close_store()
         groups = {group.name: group for group in self.plan.groups}
+        self._end_convoys()
+        self.convoys = {name: Convoy(self.plan.interval_s(group), carry) for name, group in groups.items()}
         for key, tps in wanted.items():
             if key not in self.lanes:
                 plan = replace(self.plan, open_store=self.standby.open)
                 self.lanes[key] = Lane(self, groups[key[0]], key[1], plan)
             self.lanes[key].start(tps)
+
+    def _end_convoys(self) -> None:
+        for convoy in self.convoys.values():
+            convoy.end()
 
     def _follow(self, copies: Iterable[tuple[str, int]]) -> None:
         """Keep copies of these lanes' states; those that are ours now take theirs over."""
@@ -108,6 +114,10 @@ class Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Do nothing when Faust says that a rebalance is over: a lane rewinds itself when it opens."""
+
+    async def settled(self, tps: set[TP]) -> Member:
+        """Wait until no transaction holds offsets of these partitions; gives who we are in the group."""
+        return await self._thread.settled(tps)
 
     async def rewind_lane(self, lane: Lane) -> None:
         """Rewind one lane; no fetch is under way meanwhile, so nothing read before counts after."""
@@ -129,14 +139,11 @@ class Consumer(driver.Consumer):
                 async with asyncio.timeout(FETCH_TIMEOUT_S):
                     await self._room.wait()
             return
-        await asyncio.sleep(self._rest_until - time.monotonic())
         async with self._fetching:
             epochs = {key: lane.epoch for key, lane in self.lanes.items()}
             records = await self._getmany(active_partitions=hungry, timeout=min(timeout, FETCH_TIMEOUT_S))
             self._thread.arrived()
             self._find_jumps()
-        if 0 < sum(map(len, records.values())) < FEW:
-            self._rest_until = time.monotonic() + self.plan.options.gather_ms / 1000
         for batch in self._batches(records, epochs):
             if self.flow_active and not self.should_stop and not batch.lane.join(batch):
                 yield self._message(batch)
@@ -260,6 +267,7 @@ class Consumer(driver.Consumer):
         patience_s = self.plan.options.session_timeout_s / 2
         await asyncio.gather(*(lane.stop(patience_s) for lane in self.lanes.values()))
         self.lanes.clear()
+        self._end_convoys()
         await asyncio.to_thread(self.standby.stop)
         await super().on_stop()
 

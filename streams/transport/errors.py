@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
+    IllegalGenerationError,
     IllegalOperation,
     InvalidProducerEpoch,
     KafkaError,
@@ -17,6 +18,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
+    UnknownMemberIdError,
 )
 
 
@@ -28,6 +30,14 @@ class OffsetsAhead(KafkaError):  # type: ignore[misc]  # noqa: N818  # the libra
     """A committed offset lies beyond its partition's end: a new leader that catches up, or lost data."""
 
 
+class Unstable(KafkaError):  # type: ignore[misc]  # noqa: N818  # as above
+    """A transaction that holds offsets of a partition has not ended yet."""
+
+
+class FencedMember(KafkaError):  # type: ignore[misc]  # noqa: N818  # as above
+    """Another worker has this one's place in the group."""
+
+
 class StateError(Exception):
     """The local state cannot be read or written; the worker stops."""
 
@@ -36,7 +46,7 @@ class StoreInUseError(OSError):
     """Another process has this lane's local state open: tried again, it may be letting go of it."""
 
 
-FENCED = (ProducerFenced, InvalidProducerEpoch)
+FENCED = (ProducerFenced, InvalidProducerEpoch, IllegalGenerationError, UnknownMemberIdError, FencedMember)
 HOPELESS = (  # neither waiting nor opening the lane anew would help
     TopicAuthorizationFailedError,
     GroupAuthorizationFailedError,

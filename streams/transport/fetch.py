@@ -19,14 +19,18 @@ from faust.types import TP
 
 from gridhub.streams.transport.records import Records, join
 
+FEW = 256  # records of one fetch, of all lanes together: so few that the next one may gather
+ROUNDS = 3  # of gathering without a record: then none come any more
+GATHERED_BYTES = 64 << 10  # end the gathering before its time
 _KEY, _VALUE, _TIMESTAMP, _HEADERS = map(attrgetter, ("key", "value", "timestamp", "headers"))  # quicker than a loop
 
 
 class Waits(NamedTuple):
-    """How long the broker may keep a fetch that finds nothing, ms."""
+    """How long the broker may keep a fetch, ms: one that finds nothing, or, while few records come, next to nothing."""
 
     busy: int  # while a partition is left out of the fetch, and would wait for its end
     calm: int  # while every partition is in it: the first record ends it
+    gather: int  # while few records come with each: the broker gathers more of them, and the next fetch brings all there are
 
 
 async def fetch(  # noqa: PLR0913  # what to read, how much, how long
@@ -38,22 +42,33 @@ async def fetch(  # noqa: PLR0913  # what to read, how much, how long
     true, then call `wake`.
     """
     until = time.monotonic() + timeout_s
+    gathers = fetcher._fetch_min_bytes > 1  # noqa: SLF001  # as the last call left it
     while True:
         if fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001  # as in its fetched_records
             await fetcher._subscriptions.wait_for_assignment()  # noqa: SLF001
         found = drain(fetcher, tps, limit)
-        fetcher._fetch_max_wait_ms = waits.calm if _is_calm(fetcher, tps) else waits.busy  # noqa: SLF001
+        if found:
+            gathers = sum(map(len, found.values())) < FEW
+        _set_waits(fetcher, tps, waits, gathers=gathers)
         left_s = until - time.monotonic()
         if found or left_s <= 0 or woken():
             return found
         news = fetcher._create_fetch_waiter()  # noqa: SLF001
-        await asyncio.wait([news], timeout=left_s)
+        await asyncio.wait([news], timeout=min(left_s, ROUNDS * waits.gather / 1000) if gathers else left_s)
+        gathers = gathers and news.done()  # else nothing comes any more
         if fetcher._closed:  # noqa: SLF001
             return {}
         if news.done():
             news.result()  # an error of the group comes this way
         else:
             news.cancel()
+
+
+def _set_waits(fetcher: Any, tps: Collection[TP], waits: Waits, *, gathers: bool) -> None:
+    """What the next fetch asks of the broker."""
+    calm_or_busy = waits.calm if _is_calm(fetcher, tps) else waits.busy
+    fetcher._fetch_max_wait_ms = waits.gather if gathers else calm_or_busy  # noqa: SLF001
+    fetcher._fetch_min_bytes = GATHERED_BYTES if gathers else 1  # noqa: SLF001
 
 
 def _is_calm(fetcher: Any, tps: Collection[TP]) -> bool:

@@ -11,22 +11,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 from typing import Any
 
 from faust.types import TP
 
-from gridhub.streams.transport.batch import Batch, Effects, State, Work
-from gridhub.streams.transport.changelog import Progress
-from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER, StateError
-from gridhub.streams.transport.memo import Memo
+from gridhub.streams.transport.batch import Batch, Effects, Work
+from gridhub.streams.transport.convoy import Seat
+from gridhub.streams.transport.errors import FENCED, HOPELESS, LATER
+from gridhub.streams.transport.lane_state import LaneState
 from gridhub.streams.transport.offsets import goes_back, tell_lost
 from gridhub.streams.transport.patience import backoff_s, patiently
 from gridhub.streams.transport.plan import LaneGroup, Plan
-from gridhub.streams.transport.producer import LaneProducer
+from gridhub.streams.transport.producer import LaneProducer, Load
 from gridhub.streams.transport.queue import BatchQueue
-from gridhub.streams.transport.restore import restore
+from gridhub.streams.transport.requests import ANYBODY, Member
 from gridhub.streams.transport.ticker import Ticker
 
 CANCEL_AGAIN_S = 2.0
@@ -39,19 +40,18 @@ class Lane:
         self.consumer, self.group, self.partition, self.plan = consumer, group, partition, plan
         self.epoch = self.generation = 0  # times rewound, times started
         self.progress_at = time.monotonic()
+        self.member: Member = ANYBODY
         self.tps: set[TP] = set()
         self.next_offset: dict[TP, int] = {}
         self.open = self._astray = False
         self.queue = BatchQueue(plan.options)
-        self.left_to_restore = 0  # records of the changelog
         self._producer: LaneProducer | None = None
-        self._store: Any = None
-        self._memo = Memo()
         self._task: asyncio.Task[None] | None = None
         self._ready, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._ticker = Ticker(group.tick_s, group.tick, self._ready.set)
         self.log = plan.log.bind(lane=group.name, partition=partition)
+        self.state = LaneState(group, partition, plan, self.log)
 
     # -- ownership ------------------------------------------------------------------------------------------------
 
@@ -84,53 +84,19 @@ class Lane:
 
     def close_store(self) -> None:
         """Close the local state; its files stay for the next owner on this machine."""
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        self.state.close()
 
     async def _acquire(self) -> None:
         group = self.consumer.app.conf.id
         self._producer = LaneProducer(f"{group}-{self.group.name}-{self.partition}", group, self.plan.options)
         await asyncio.wait_for(self._producer.start(), 2 * self.plan.options.transaction_timeout_s)
-        if self.changelog is not None:
-            await self._restore(self.changelog)
+        self.member = await self.consumer.settled(self.tps)  # before the state: what ends now is in its changelog
+        await self.state.restore()
 
     async def _release(self) -> None:
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await producer.close()
-
-    async def _restore(self, changelog: TP) -> None:
-        started = time.monotonic()
-        if self._store is None:
-            assert self.plan.open_store is not None
-            self._store = self.plan.open_store(self.plan.options.state_dir / f"{self.group.name}-{self.partition}")
-        try:
-            keys = await restore(self._store, changelog, self.plan.options, self._tell, self.plan.space)
-        finally:
-            self.left_to_restore = 0
-        self.plan.observer.restored(self.group.name, self.partition, keys, time.monotonic() - started)
-
-    def _tell(self, progress: Progress) -> None:
-        """From the restoring thread, every few seconds: how far it is."""
-        self.left_to_restore = progress.left
-        if progress.left:
-            self.log.info("restoring", **progress.fields())
-
-    @property
-    def changelog(self) -> TP | None:
-        """The changelog partition of the lane's state, or None."""
-        return TP(self.group.changelog, self.partition) if self.group.changelog else None
-
-    @property
-    def state(self) -> State:
-        """What the work may read."""
-        return self._store if self._store is not None else self._memo
-
-    @property
-    def store(self) -> Any:
-        """The local store, or None."""
-        return self._store
 
     # -- flow -----------------------------------------------------------------------------------------------------
 
@@ -151,7 +117,7 @@ class Lane:
 
     def rewound(self, offsets: dict[TP, int], notes: Iterable[str] = ()) -> None:
         """The consumer stands at these committed offsets now, with these notes: older batches are stale, newer ones flow."""
-        self._memo = Memo.newest(notes)
+        self.state.remember(notes)
         self.epoch += 1
         self.queue.restart()
         self._astray = False
@@ -194,25 +160,38 @@ class Lane:
             if self._astray:
                 await self._open(wait_s=0.0)
             while self.queue:
-                await self.consumer.pace.turn()
-                if not self.queue:
-                    break  # we lost our place while we waited
-                await self._do(*self._next())
+                await self._judge(await (self._alone() if self.queue.is_long else self._riding()))
             if self._ticker.due and self.open:
                 self._ticker.wind()
                 self.progress_at = time.monotonic()  # it rested, it did not stand still
-                await self._do(Batch(self, self.epoch, {}), self._ticker.work)
+                await self._judge(await self._do(Batch(self, self.epoch, {}), self._ticker.work))
 
-    async def _do(self, batch: Batch, work: Work) -> None:
-        """Work a batch and commit it; after any trouble the lane is open anew."""
+    async def _judge(self, result: str) -> None:
+        """After any trouble the lane is opened anew."""
+        if result != "committed":
+            await self._open(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
+
+    async def _alone(self) -> str:
+        """Work a large batch, in a transaction of its own."""
+        await self.consumer.pace.room()
+        return await self._do(*self._next()) if self.queue else "committed"  # or we lost our place while we waited
+
+    async def _riding(self) -> str:
+        """Work a small batch, in one transaction with those of other lanes."""
+        async with self._seat() as seat:
+            return await self._do(*self._next(), seat) if self.queue else "committed"  # as above
+
+    def _seat(self) -> AbstractAsyncContextManager[Seat]:
+        return self.consumer.convoys[self.group.name].seat()  # type: ignore[no-any-return]  # the consumer is Faust's
+
+    async def _do(self, batch: Batch, work: Work, seat: Seat | None = None) -> str:
+        """Work a batch and commit it; how that went."""
         self._idle.clear()
         try:
             with self.consumer.pace.working(batch.size):
-                result = await self._commit(batch, work)
+                return await self._commit(batch, work, seat)
         finally:
             self._idle.set()
-        if result != "committed":
-            await self._open(wait_s=1.2 * self.plan.options.heartbeat_s if result == "fenced" else 0.0)
 
     def _next(self) -> tuple[Batch, Work]:
         full, found = not self.hungry, self.queue.next()
@@ -220,24 +199,25 @@ class Lane:
             self.consumer.lane_has_room()
         return found
 
-    async def _commit(self, batch: Batch, work: Work) -> str:
+    async def _commit(self, batch: Batch, work: Work, seat: Seat | None) -> str:
         if goes_back(batch, self.next_offset, self.log):
             self.plan.observer.transaction(self.group.name, self.partition, "dropped", 0.0, len(batch))
             return "dropped"
         if self.group.changelog is not None:
             self.plan.space.check()
-        effects = await patiently(work, batch, self.state, self.log)
-        if not batch.parts:  # a tick
-            if effects.empty:
-                return "committed"
-            await self.consumer.pace.turn()
-        return await self._end(batch, effects)
+        effects = await patiently(work, batch, self.state.view, self.log)
+        if batch.parts:
+            return await self._end(batch, effects, seat)
+        if effects.empty:  # a tick, and nothing was due
+            return "committed"
+        async with self._seat() as found:
+            return await self._end(batch, effects, found)
 
-    async def _end(self, batch: Batch, effects: Effects) -> str:
+    async def _end(self, batch: Batch, effects: Effects, seat: Seat | None) -> str:
         started = time.monotonic()
         result = "retried"
         try:
-            await asyncio.wait_for(self._transact(batch, effects), self.plan.options.transaction_timeout_s)
+            await self._transact(batch, effects, seat)
             result = "committed"
         except HOPELESS:
             raise
@@ -255,20 +235,21 @@ class Lane:
                 effects.committed()
         return result
 
-    async def _transact(self, batch: Batch, effects: Effects) -> None:
-        assert self._producer is not None
-        memo = self._memo if self.changelog is not None else self._memo.after(effects.changes)
-        last = await self._producer.commit(effects.outputs, self.changelog, effects.changes, batch.ends, memo.note)
-        if last is not None:
-            self._write(effects.changes, last + 1)
-        self._memo = memo
+    async def _transact(self, batch: Batch, effects: Effects, seat: Seat | None) -> None:
+        memo = self.state.after(effects.changes)
+        # a tick commits where the lane stands: without offsets nobody would ask whether the lane is still ours
+        ends = batch.ends or self.next_offset
+        load = Load(effects.outputs, ends, self.state.changelog, effects.changes, memo.note)
+        last = (await self.carry([load]))[0] if seat is None else await seat.ride(self, load)
+        self.state.take(effects.changes, memo, last)
         self.next_offset.update(batch.ends)
 
-    def _write(self, changes: dict[bytes, bytes | None], position: int) -> None:
-        try:
-            self._store.apply(changes, position)
-        except Exception as error:
-            raise StateError(f"State of lane {self.group.name}-{self.partition} cannot be written: {error}") from error
+    async def carry(self, loads: Sequence[Load]) -> Sequence[int | None]:
+        """Commit this with our own producer; gives each load's last changelog offset, if any."""
+        assert self._producer is not None
+        return await asyncio.wait_for(
+            self._producer.commit(loads, self.member), self.plan.options.transaction_timeout_s
+        )
 
     async def _open(self, wait_s: float) -> None:
         """Open the lane, as long as it takes; a fenced one waits first: its new owner may be the rightful one."""

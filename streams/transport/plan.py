@@ -49,7 +49,8 @@ class LaneGroup:
 
     `changelog` names the compacted topic of its state; None means that it keeps a memo beside its offsets and no more.
     With `tick_s` an open lane does the work `tick` so often on an empty batch, never while it does another; without
-    effects there is no transaction.
+    effects there is no transaction. `commit_interval_ms` is the group's own, where that of all is not meant: a stage
+    that reads what another one writes gets its events in that one's rhythm, and need not wait a second time.
     """
 
     name: str
@@ -57,6 +58,7 @@ class LaneGroup:
     changelog: str | None = None
     tick_s: float = 0.0
     tick: Work | None = None
+    commit_interval_ms: int | None = None
 
     def __post_init__(self) -> None:
         assert (self.tick is not None) == (self.tick_s > 0), "ticks need both `tick_s` and `tick`"
@@ -75,8 +77,8 @@ class Options:
     heartbeat_s: float = 1.0
     fetch_wait_ms: int = 20  # while there is something to do
     idle_wait_ms: int = 500  # while there is nothing to do; the first record ends the wait all the same
-    gather_ms: int = 5  # between two fetches while few events come
-    transactions_per_s: float = 300.0  # of all lanes; where events trickle they gather until their lane's turn
+    gather_ms: int = 8  # that the broker may keep a fetch while few events come, so that more come with it
+    commit_interval_ms: int = 25  # between two departures of a group's small batches, which share a transaction
     batch_events: int = 2000  # most events in one transaction
     batch_bytes: int = 4 << 20  # of keys and values in one transaction; the record that reaches it is the last
     queue_bytes: int = 2 << 20  # that a lane may hold before its topics are no longer fetched
@@ -105,6 +107,11 @@ class Plan:
         object.__setattr__(self, "by_topic", table)
         limits = self.options
         object.__setattr__(self, "space", Space(limits.state_dir, limits.min_free_bytes, limits.max_state_bytes))
+
+    def interval_s(self, group: LaneGroup) -> float:
+        """From one departure of a group's small batches to the next, at least."""
+        own = group.commit_interval_ms
+        return (self.options.commit_interval_ms if own is None else own) / 1000
 
 
 def install(app: Any, plan: Plan) -> None:

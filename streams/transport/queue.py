@@ -8,6 +8,8 @@ from collections import deque
 from gridhub.streams.transport.batch import Batch, Work, merge
 from gridhub.streams.transport.plan import Options
 
+ALONE_SHARE = 4  # of the events of the largest batch, one in four is enough to go alone
+
 
 class BatchQueue:
     """Batches of one lane since its last rewind, each with the work that its agent wants done."""
@@ -27,6 +29,11 @@ class BatchQueue:
     def has_room(self) -> bool:
         """Whether more may be fetched."""
         return self.held_bytes < self.options.queue_bytes
+
+    @property
+    def is_long(self) -> bool:
+        """Whether so much waits that a transaction of its own costs little of it."""
+        return sum(len(batch) for batch, _ in self._waiting) >= self.options.batch_events // ALONE_SHARE
 
     @property
     def last_work(self) -> Work:

@@ -10,11 +10,27 @@ meet: one request in ten, or one in four, was sent again, after 50 ms.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from types import SimpleNamespace
 from typing import Any
 
 from aiokafka.client import CoordinationType
-from aiokafka.errors import ConcurrentTransactions, for_code
-from aiokafka.producer.sender import AddOffsetsToTxnHandler, AddPartitionsToTxnHandler, Sender
+from aiokafka.errors import (
+    ConcurrentTransactions,
+    GroupAuthorizationFailedError,
+    IllegalGenerationError,
+    UnknownMemberIdError,
+    for_code,
+)
+from aiokafka.producer.sender import (
+    AddOffsetsToTxnHandler,
+    AddPartitionsToTxnHandler,
+    Sender,
+    TxnOffsetCommitHandler,
+)
+
+from gridhub.streams.transport.errors import FencedMember
+from gridhub.streams.transport.requests import ANYBODY, FENCED_INSTANCE, Member, TxnOffsetCommit
 
 PAUSES_S = (0.002, 0.004, 0.008, 0.016, 0.032)  # from question to question
 
@@ -23,6 +39,7 @@ class LaneSender(Sender):  # type: ignore[misc]  # the library has no types
     """aiokafka's sender; what an answer means, sequence numbers and repeating are left as they are."""
 
     refused = 0  # times in a row that the coordinator was busy
+    member: Member = ANYBODY  # whose offsets these are
 
     def pause_s(self, codes: set[int], theirs: float | None) -> float | None:
         """How long to wait before the request is sent again, None when it need not; `theirs` is what aiokafka waits."""
@@ -40,6 +57,14 @@ class LaneSender(Sender):  # type: ignore[misc]  # the library has no types
         node_id = await self._transaction_coordinator()
         return await _AddOffsets(self, group_id).do(node_id)  # type: ignore[no-any-return]
 
+    async def _do_txn_offset_commit(self, offsets: Any, group_id: str) -> None:
+        try:
+            node_id = await self._find_coordinator(CoordinationType.GROUP, group_id)
+        except GroupAuthorizationFailedError as error:
+            self._txn_manager.error_transaction(error)
+            return
+        await _CommitOffsets(self, offsets, group_id).do(node_id)
+
     async def _transaction_coordinator(self) -> Any:
         return await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)
 
@@ -55,3 +80,25 @@ class _AddOffsets(AddOffsetsToTxnHandler):  # type: ignore[misc]  # the library 
     def handle_response(self, resp: Any) -> float | None:
         pause_s: float | None = self._sender.pause_s({resp.error_code}, super().handle_response(resp))
         return pause_s
+
+
+class _CommitOffsets(TxnOffsetCommitHandler):  # type: ignore[misc]  # the library has no types
+    def create_request(self) -> TxnOffsetCommit:
+        manager, topics = self._sender._txn_manager, defaultdict(list)  # noqa: SLF001  # as aiokafka's own does
+        for tp, mark in sorted(self._offsets.items()):
+            topics[tp.topic].append((tp.partition, mark.offset, mark.metadata))
+        producer = (manager.producer_id, manager.producer_epoch)
+        return TxnOffsetCommit(manager.transactional_id, self._group_id, producer, self._sender.member, topics.items())
+
+    def handle_response(self, resp: Any) -> float | None:
+        """A member that the group has gone on without can only give its transaction up."""
+        errors = [(topic, [row[:2] for row in rows]) for topic, rows, _ in resp.errors]
+        codes = {code for _, rows in errors for _, code in rows}
+        left = FencedMember if FENCED_INSTANCE in codes else next((e for e in map(for_code, codes) if e in _LEFT), None)
+        if left is not None:
+            self._sender._txn_manager.error_transaction(left())  # noqa: SLF001  # as aiokafka's own does
+            return None
+        return super().handle_response(SimpleNamespace(errors=errors))  # type: ignore[no-any-return]  # no types
+
+
+_LEFT = (IllegalGenerationError, UnknownMemberIdError)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import aiokafka
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -17,6 +17,7 @@ from gridhub.streams.transport.committed import committed_offsets
 from gridhub.streams.transport.errors import LATER, OffsetsAhead, assertions_as_trouble
 from gridhub.streams.transport.fetch import Waits, fetch, wake
 from gridhub.streams.transport.records import Records
+from gridhub.streams.transport.requests import Member
 
 STOP_LIMIT_S = 5.0
 FETCHER_ROUND_MS = 1000  # aiokafka's fetcher looks at least so often, whatever it waits for
@@ -96,7 +97,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if consumer._closed or fetcher._closed:  # noqa: SLF001
             raise ConsumerStoppedError
         options = self.consumer.plan.options
-        waits = Waits(options.fetch_wait_ms, options.idle_wait_ms)
+        waits = Waits(options.fetch_wait_ms, options.idle_wait_ms, options.gather_ms)
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
             try:
                 return await fetch(fetcher, tps, timeout_s, options.batch_events, waits, lambda: self._woken)
@@ -129,6 +130,22 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _assignment(self) -> Any:
         subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # aiokafka's own questions assert
         return subscription.assignment if subscription is not None else None
+
+    async def settled(self, tps: Iterable[TP]) -> Member:
+        """Wait until no transaction holds offsets of these partitions; gives who we were in the group before that.
+
+        KafkaError (to be tried again) while we are no member, or when it takes too long.
+        """
+        return await self.call_thread(self._settled, [TopicPartition(*tp) for tp in tps])  # type: ignore[no-any-return]
+
+    async def _settled(self, tps: list[TopicPartition]) -> Member:
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001  # it alone knows the generation
+        member = Member(coordinator.generation, coordinator.member_id)
+        if member.generation < 0:
+            raise KafkaError("no member of the group now")
+        with assertions_as_trouble():
+            await committed_offsets(coordinator, tps)
+        return member
 
     async def rewind(self, tps: Iterable[TP]) -> tuple[dict[TP, int], list[str]]:
         """Seek these partitions to their committed offsets, or to the first one where none is committed.

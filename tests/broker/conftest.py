@@ -23,8 +23,10 @@ from faust.types import TP
 
 from gridhub.streams.state.rocks import RocksStore
 from gridhub.streams.transport import Batch, LaneGroup, Options, Plan
+from gridhub.streams.transport.convoy import Convoy, carry
 from gridhub.streams.transport.lane import Lane
 from gridhub.streams.transport.pace import Pace
+from gridhub.streams.transport.requests import ANYBODY, Member
 
 _numbers = itertools.count(1)
 
@@ -123,7 +125,8 @@ class Feed:
         self.bootstrap, self.group, self.records, self.work, self.size = bootstrap, group, records, work, size
         self.broken: BaseException | None = None
         self.rewinds = 0
-        self.pace = Pace(1000.0)
+        self.pace = Pace(1 << 20)
+        self.convoys = {"count": Convoy(0.005, carry)}
 
     async def committed(self, tp: TP) -> int:
         """The group's committed offset, 0 when there is none."""
@@ -135,6 +138,10 @@ class Feed:
             return await consumer.committed(TopicPartition(*tp)) or 0
         finally:
             await consumer.stop()
+
+    async def settled(self, tps: set[TP]) -> Member:
+        """Nobody in particular: who is fenced is fenced by the transactional id alone."""
+        return ANYBODY
 
     async def rewind_lane(self, lane: Lane) -> None:
         """Rewind; what follows the committed offset is delivered soon."""

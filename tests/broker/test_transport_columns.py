@@ -292,31 +292,13 @@ def test_what_is_filled_is_read_back(found, limit):
     assert [(r.key, r.value, r.headers) for r in back] == [(key, value, lines) for key, value, lines in found]
 
 
-async def test_turns_come_at_an_even_pace(monkeypatch):
-    """A few at once after a rest, then one after the other; who comes first is first."""
-    clock = SimpleNamespace(now=100.0, time=lambda: clock.now)
-    waits = []
-
-    async def sleep(seconds):
-        waits.append(round(seconds, 6))
-
-    monkeypatch.setattr(pace_module, "asyncio", SimpleNamespace(get_running_loop=lambda: clock, sleep=sleep))
-    pace = Pace(10.0, burst=2)
-    for _ in range(5):
-        await pace.turn()
-    assert waits == [0.1, 0.2, 0.3]
-    clock.now += 10
-    await pace.turn()
-    assert waits == [0.1, 0.2, 0.3]
-
-
 async def test_large_transactions_wait_for_one_another(monkeypatch):
-    """While enough is under way the next turn waits for an end, in order; what never ends is waited for no longer than said."""
+    """While enough is under way the next one waits for an end, in order; what never ends is waited for no longer than said."""
     monkeypatch.setattr(pace_module, "PATIENCE_S", 30.0)
-    pace, order = Pace(1e6, room_bytes=100), list[int]()
+    pace, order = Pace(100), list[int]()
 
     async def lane(number):
-        await pace.turn()
+        await pace.room()
         with pace.working(60):
             order.append(number)
             await gate.wait()
@@ -331,7 +313,7 @@ async def test_large_transactions_wait_for_one_another(monkeypatch):
     assert order == [0, 1, 2, 3, 4]
     monkeypatch.setattr(pace_module, "PATIENCE_S", 0.0)
     with pace.working(100):
-        await pace.turn()
+        await pace.room()
 
 
 async def test_a_busy_coordinator_is_asked_again_soon():

@@ -12,12 +12,13 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from gridhub.streams.transport import Batch, Consumer, Effects, LaneGroup, Options, Plan, Silent
+from gridhub.streams.transport import fetch as fetch_module
 from gridhub.streams.transport import queue as queue_module
 from gridhub.streams.transport.fetch import Waits, fetch, wake
 from gridhub.streams.transport.lane import Lane
 
 HOME = TP("t", 0)
-WAITS = Waits(20, 500)
+WAITS = Waits(20, 500, 8)
 
 
 def work(_batch, _state):
@@ -159,7 +160,7 @@ def fetcher(*buffered, assigned=(HOME,)):
         _subscriptions=SimpleNamespace(
             reassignment_in_progress=False, is_assigned=lambda _tp: True, subscription=subscription
         ),
-        _create_fetch_waiter=waiter, _fetch_waiters=waiters, _closed=False, _fetch_max_wait_ms=0,
+        _create_fetch_waiter=waiter, _fetch_waiters=waiters, _closed=False, _fetch_max_wait_ms=0, _fetch_min_bytes=1,
         _notify=lambda future: future.set_result(None),
     )  # fmt: skip
 
@@ -186,3 +187,17 @@ async def test_a_waiting_fetch_can_be_woken():
         woken.append(True)
         wake(source)
         assert await waiting == {}
+
+
+async def test_while_few_records_come_the_broker_gathers(monkeypatch):
+    """After a fetch that brought a few the next one may wait for more; after many, or when none come any more, it does not."""
+    found = [{HOME: [1] * 3}]
+    monkeypatch.setattr(fetch_module, "drain", lambda *_: found.pop() if found else {})
+    source = fetcher()
+    assert await fetch(source, {HOME}, 1.0, 10, WAITS, lambda: False) == {HOME: [1] * 3}
+    assert (source._fetch_max_wait_ms, source._fetch_min_bytes) == (8, fetch_module.GATHERED_BYTES)
+    assert await fetch(source, {HOME}, 0.03, 10, WAITS, lambda: False) == {}
+    assert (source._fetch_max_wait_ms, source._fetch_min_bytes) == (500, 1)
+    found.append({HOME: [1] * fetch_module.FEW})
+    await fetch(source, {HOME}, 1.0, 10, WAITS, lambda: False)
+    assert (source._fetch_max_wait_ms, source._fetch_min_bytes) == (500, 1)

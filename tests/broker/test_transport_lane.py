@@ -192,7 +192,7 @@ async def test_stopping_gives_up_work_that_says_later_for_ever(desk):
     await desk.until(lambda: lane.waiting)
     async with asyncio.timeout(30):
         await lane.stop(0.2)
-    assert (lane.store, lane.open, seen.results, feed.broken) == (None, False, [], None)
+    assert (lane.state.store, lane.open, seen.results, feed.broken) == (None, False, [], None)
 
 
 async def test_a_stopped_lane_can_be_started_again(desk):

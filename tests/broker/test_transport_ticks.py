@@ -60,7 +60,7 @@ async def test_what_falls_due_is_done_once_without_a_record(desk):
 
     lane, _, seen = desk.lane(setting(desk), tick)
     await desk.until_done()
-    await desk.until(lambda: not lane.store.due(10**9, 1))
+    await desk.until(lambda: not lane.state.store.due(10**9, 1))
     done, ticked = len(seen.results), len(ticks)
     await desk.until(lambda: len(ticks) > ticked + 5)
     assert len(seen.results) == done
@@ -84,10 +84,10 @@ async def test_no_tick_while_a_batch_is_on_its_way(desk, monkeypatch):
     began, beside = [], []
     transact = Lane._transact
 
-    async def slowly(self, batch, effects):
+    async def slowly(self, batch, effects, seat):
         began.append(batch)
         await asyncio.sleep(0.03)  # three ticks long
-        await transact(self, batch, effects)
+        await transact(self, batch, effects, seat)
         began.remove(batch)
 
     def tick(batch, state):
@@ -106,7 +106,7 @@ async def test_two_owners_ring_each_timer_once(desk):
     desk.lane(setting(desk), ringing(desk))
     desk.lane(setting(desk), ringing(desk))
     await desk.until_done()
-    await desk.until(lambda: any(lane.open and not lane.store.due(10**9, 1) for lane in desk.lanes))
+    await desk.until(lambda: any(lane.open and not lane.state.store.due(10**9, 1) for lane in desk.lanes))
     assert await rung(desk) == all_values(desk)
 
 

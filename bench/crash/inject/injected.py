@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,9 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from gridhub.streams import road
 from gridhub.streams.transport import Output, Outputs, thread
 from gridhub.streams.transport.lane import Lane
-from gridhub.streams.transport.producer import LaneProducer
+from gridhub.streams.transport.lane_state import LaneState
+from gridhub.streams.transport.producer import LaneProducer, Load
+from gridhub.streams.transport.requests import ANYBODY
 
 POISON_MARK = b"POISON-"
 GAP_S = 0.1  # between two transactions that should be one: mistakes have such a gap, only shorter
@@ -50,10 +52,10 @@ def offsets_first() -> None:
     """The batch's offsets are committed in a transaction before its effects: who dies in between has lost them."""
     commit = LaneProducer.commit
 
-    async def twice(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
-        await commit(self, [], None, {}, offsets)
+    async def twice(self: Any, loads: Sequence[Load], member: Any) -> Any:
+        await commit(self, [Load([], load.offsets, note=load.note) for load in loads], member)
         await asyncio.sleep(GAP_S)
-        return await commit(self, outputs, changelog, changes, offsets)
+        return await commit(self, loads, member)
 
     LaneProducer.commit = twice  # type: ignore[method-assign]
 
@@ -61,10 +63,10 @@ def offsets_first() -> None:
 def offsets_after() -> None:
     """The batch's offsets are committed in a transaction after its effects: who dies in between does them again."""
 
-    async def twice(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
-        last = await commit(self, outputs, changelog, changes, {})
+    async def twice(self: Any, loads: Sequence[Load], member: Any) -> Any:
+        last = await commit(self, [replace(load, offsets={}) for load in loads], member)
         await asyncio.sleep(GAP_S)
-        await commit(self, [], None, {}, offsets)
+        await commit(self, [Load([], load.offsets, note=load.note) for load in loads], member)
         return last
 
     commit = LaneProducer.commit
@@ -85,10 +87,10 @@ def _allow_no_offsets() -> None:
 def state_first() -> None:
     """The changelog is written in a transaction of its own before the outputs: a death in between leaves a memory of what never was."""
 
-    async def twice(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
-        last = await commit(self, [], changelog, changes, {})
+    async def twice(self: Any, loads: Sequence[Load], member: Any) -> Any:
+        last = await commit(self, [replace(load, outputs=[], offsets={}) for load in loads], member)
         await asyncio.sleep(GAP_S)
-        await commit(self, outputs, None, {}, offsets)
+        await commit(self, [replace(load, changelog=None, changes={}) for load in loads], member)
         return last
 
     commit = LaneProducer.commit
@@ -99,10 +101,10 @@ def state_first() -> None:
 def state_after() -> None:
     """The changelog is written after the outputs: a death in between forgets what was done."""
 
-    async def twice(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
-        await commit(self, outputs, None, {}, offsets)
+    async def twice(self: Any, loads: Sequence[Load], member: Any) -> Any:
+        await commit(self, [replace(load, changelog=None, changes={}) for load in loads], member)
         await asyncio.sleep(GAP_S)
-        return await commit(self, [], changelog, changes, {})
+        return await commit(self, [replace(load, outputs=[], offsets={}) for load in loads], member)
 
     commit = LaneProducer.commit
     LaneProducer.commit = twice  # type: ignore[method-assign]
@@ -110,24 +112,28 @@ def state_after() -> None:
 
 
 def nobody_is_fenced() -> None:
-    """Each owner has a transactional id of its own: a zombie may go on writing."""
-    make = LaneProducer.__init__
+    """Each owner has a transactional id of its own, and is nobody's member: a zombie may go on writing."""
+    make, commit = LaneProducer.__init__, LaneProducer.commit
 
     def own(self: Any, transactional_id: str, *more: Any) -> None:
         make(self, f"{transactional_id}-{random.getrandbits(64):x}", *more)
 
+    async def of_anybody(self: Any, loads: Sequence[Load], _member: Any) -> Any:
+        return await commit(self, loads, ANYBODY)
+
     LaneProducer.__init__ = own  # type: ignore[method-assign]
+    LaneProducer.commit = of_anybody  # type: ignore[method-assign]
 
 
 def store_before_commit() -> None:
     """The local store takes the changes before the transaction is committed, and is believed afterwards."""
 
-    async def transact(self: Any, batch: Any, effects: Any) -> None:
-        if self._store is not None and effects.changes:
-            position = self._store.position(self.changelog) or 0
-            self._write(effects.changes, position)
+    async def transact(self: Any, batch: Any, effects: Any, seat: Any) -> None:
+        kept = self.state
+        if kept.store is not None and effects.changes:
+            kept.store.apply(effects.changes, kept.store.position(kept.changelog) or 0)
             await asyncio.sleep(GAP_S)
-        await right(self, batch, effects)
+        await right(self, batch, effects, seat)
 
     right = Lane._transact  # noqa: SLF001  # it is this that is broken
     Lane._transact = transact  # type: ignore[method-assign]  # noqa: SLF001
@@ -136,20 +142,23 @@ def store_before_commit() -> None:
 def skips_restore() -> None:
     """A lane's state is believed as it lies there, however old."""
 
-    async def nothing(self: Any, changelog: Any) -> None:
-        if self._store is None:
-            self._store = self.plan.open_store(self._store_path)
-            if self._store.position(changelog) is None:
-                self._store.reset(changelog)
+    async def nothing(self: Any) -> None:
+        if self.changelog is not None and self.store is None:
+            folder = self._plan.options.state_dir / f"{self._name}-{self._partition}"  # as restore does
+            self.store = self._plan.open_store(folder)  # as above
+            if self.store.position(self.changelog) is None:
+                self.store.reset(self.changelog)
 
-    Lane._restore = nothing  # type: ignore[method-assign]  # noqa: SLF001
+    LaneState.restore = nothing  # type: ignore[method-assign]
 
 
 def turns_batches_round() -> None:
     """What a batch sends goes out last first."""
 
-    async def turned(self: Any, outputs: Any, changelog: Any, changes: Any, offsets: Any) -> Any:
-        return await commit(self, [_turned(output) for output in reversed(list(outputs))], changelog, changes, offsets)
+    async def turned(self: Any, loads: Sequence[Load], member: Any) -> Any:
+        outputs = [[_turned(output) for output in reversed(load.outputs)] for load in loads]
+        pairs = zip(loads, outputs, strict=True)
+        return await commit(self, [replace(load, outputs=out) for load, out in pairs], member)
 
     commit = LaneProducer.commit
     LaneProducer.commit = turned  # type: ignore[method-assign]
