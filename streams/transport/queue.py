@@ -8,7 +8,10 @@ from collections import deque
 from gridhub.streams.transport.batch import Batch, Work, merge
 from gridhub.streams.transport.plan import Options
 
-ALONE_SHARE = 4  # of the events of the largest batch, one in four is enough to go alone
+ALONE_SHARE, ALONE_LEAST = (
+    4,
+    3,
+)  # a quarter of the events of the largest batch is enough to go alone, one or two never are
 
 
 class BatchQueue:
@@ -33,7 +36,8 @@ class BatchQueue:
     @property
     def is_long(self) -> bool:
         """Whether so much waits that a transaction of its own costs little of it."""
-        return sum(len(batch) for batch, _ in self._waiting) >= self.options.batch_events // ALONE_SHARE
+        enough = max(self.options.batch_events // ALONE_SHARE, ALONE_LEAST)
+        return sum(len(batch) for batch, _ in self._waiting) >= enough
 
     @property
     def last_work(self) -> Work:

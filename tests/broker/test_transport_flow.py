@@ -16,6 +16,7 @@ from gridhub.streams.transport import fetch as fetch_module
 from gridhub.streams.transport import queue as queue_module
 from gridhub.streams.transport.fetch import Waits, fetch, wake
 from gridhub.streams.transport.lane import Lane
+from gridhub.streams.transport.queue import BatchQueue
 
 HOME = TP("t", 0)
 WAITS = Waits(20, 500, 8)
@@ -201,3 +202,14 @@ async def test_while_few_records_come_the_broker_gathers(monkeypatch):
     found.append({HOME: [1] * fetch_module.FEW})
     await fetch(source, {HOME}, 1.0, 10, WAITS, lambda: False)
     assert (source._fetch_max_wait_ms, source._fetch_min_bytes) == (500, 1)
+
+
+@pytest.mark.parametrize(
+    ("most", "waiting", "alone"), [(2000, 499, False), (2000, 500, True), (5, 2, False), (5, 3, True)]
+)
+def test_large_batches_go_alone(tmp_path, most, waiting, alone):
+    """A quarter of the largest batch is enough; one or two events never are."""
+    queue = BatchQueue(Options(("127.0.0.1:1",), tmp_path, {}, batch_events=most))
+    for offset in range(waiting):
+        queue.put(Batch(SimpleNamespace(partition=0), 1, {HOME: [SimpleNamespace(offset=offset)]}, offset, 1), len)
+    assert queue.is_long is alone
