@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import job
@@ -25,13 +26,14 @@ _FIELDS = {
 }
 _FIELDS_TEXT = {head: json.dumps(job.SCHEMAS[int.from_bytes(head[1:], "big")]["fields"]) for head in job.HEADS.values()}
 _HEAD = {head: pa.scalar(head, pa.binary()) for head in job.HEADS.values()}
+_HEAD_OF, _BODY_OF = itemgetter(slice(5)), itemgetter(slice(5, None))  # quicker than a loop
 _NOTHING = pa.scalar(b"", pa.binary())
 _KINDS = {"string": pa.string(), "long": pa.int64(), "int": pa.int32(), "double": pa.float64(), "boolean": pa.bool_()}
 
 
 def by_shape(values: Sequence[bytes]) -> dict[bytes, Sequence[int]]:
     """The rows that can be read together, in order, by a header to read them with: schemas may differ in their name alone."""
-    heads = {value[:5] for value in values}
+    heads = set(map(_HEAD_OF, values))
     first = {_FIELDS_TEXT[head]: head for head in sorted(heads)}
     if len(first) == 1:
         return {head: range(len(values)) for head in first.values()}
@@ -51,7 +53,7 @@ def read(head: bytes, values: Sequence[bytes]) -> pa.RecordBatch:
     """The records of values with this header, as columns."""
     if pyruhvro is None:
         return _plainly_read(head, values)
-    return pyruhvro.deserialize_array([value[5:] for value in values], _TEXT[head])
+    return pyruhvro.deserialize_array(list(map(_BODY_OF, values)), _TEXT[head])
 
 
 def write(head: bytes, columns: Sequence[pa.Array]) -> list[bytes]:

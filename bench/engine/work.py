@@ -38,6 +38,7 @@ class Stages:
         self._map = grid_map(shapely.polygons(np.array([[*quad, quad[0]] for _, quad in job.mesh()])))
         self._gazetteer = job.gazetteer()
         self._keys = [grid.encode() for grid in ids]
+        self._key_at = np.array(self._keys, object)
         self._grid_of = {key: number for number, key in enumerate(self._keys)}
         self._grids = pa.array(ids)
         self._names = sorted(CATEGORY.values())
@@ -58,8 +59,8 @@ class Stages:
             mine = [values[row] for row in rows] if len(rows) < len(values) else values
             small = len(mine) < SMALL
             grid = self._map.locate(*(self._places_of(mine) if small else self._places(columns.read(head, mine))))
-            keys = self._keys
-            made.append(Outputs(topic, [keys[g] for g in grid.tolist()], mine, (grid % PARTITIONS).tolist()))
+            keys = self._key_at
+            made.append(Outputs(topic, keys[grid].tolist(), mine, (grid % PARTITIONS).tolist()))
         return made
 
     def _places_of(self, values: Sequence[bytes]) -> tuple[Any, Any]:
@@ -152,7 +153,7 @@ class Stages:
             )
         incident = pa.array(incidents, pa.string())
         names = self._grids.take(pa.array(grids)), self._categories.take(pa.array(categories))
-        keys = [self._keys[g] for g in grids.tolist()]
+        keys = self._key_at[grids].tolist()
         located = [
             id_, source, names[1], time_ms, names[0], incident, pa.array(opened), pa.array(x), pa.array(y), severity, payload,
         ]  # fmt: skip

@@ -26,11 +26,12 @@ from aiokafka.producer.sender import (
     AddOffsetsToTxnHandler,
     AddPartitionsToTxnHandler,
     Sender,
+    SendProduceReqHandler,
     TxnOffsetCommitHandler,
 )
 
 from gridhub.streams.transport.errors import FencedMember
-from gridhub.streams.transport.requests import ANYBODY, FENCED_INSTANCE, Member, TxnOffsetCommit
+from gridhub.streams.transport.requests import ANYBODY, FENCED_INSTANCE, Member, Produce, TxnOffsetCommit
 
 PAUSES_S = (0.002, 0.004, 0.008, 0.016, 0.032)  # from question to question
 
@@ -48,6 +49,11 @@ class LaneSender(Sender):  # type: ignore[misc]  # the library has no types
             return theirs
         self.refused += 1
         return PAUSES_S[min(self.refused, len(PAUSES_S)) - 1]
+
+    async def _send_produce_req(self, node_id: int, batches: Any) -> None:
+        await _SendBatches(self, batches).do(node_id)
+        self._in_flight.remove(node_id)
+        self._muted_partitions.difference_update(batches)
 
     async def _do_add_partitions_to_txn(self, tps: Any) -> bool:
         node_id = await self._transaction_coordinator()
@@ -67,6 +73,16 @@ class LaneSender(Sender):  # type: ignore[misc]  # the library has no types
 
     async def _transaction_coordinator(self) -> Any:
         return await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)
+
+
+class _SendBatches(SendProduceReqHandler):  # type: ignore[misc]  # the library has no types
+    def create_request(self) -> Produce:
+        topics = defaultdict(list)
+        for tp, batch in self._batches.items():
+            topics[tp.topic].append((tp.partition, batch.get_data_buffer()))
+        sender = self._sender
+        who, acks, limit_ms = sender._txn_manager.transactional_id, sender._acks, sender._request_timeout_ms  # noqa: SLF001  # as aiokafka's own does
+        return Produce(who, acks, limit_ms, list(topics.items()))
 
 
 class _AddPartitions(AddPartitionsToTxnHandler):  # type: ignore[misc]  # the library has no types

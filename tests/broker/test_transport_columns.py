@@ -20,6 +20,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol import produce as aiokafka_produce
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
@@ -36,6 +37,7 @@ from gridhub.streams.transport.fetch import _take, drain
 from gridhub.streams.transport.murmur2 import partitions
 from gridhub.streams.transport.pace import Pace
 from gridhub.streams.transport.records import columns, first_offset, join, last_offset, sizes
+from gridhub.streams.transport.requests import Produce
 from gridhub.streams.transport.sender import PAUSES_S, LaneSender
 
 PLACE, HOME = TopicPartition("t", 0), TP("t", 0)
@@ -326,3 +328,14 @@ async def test_a_busy_coordinator_is_asked_again_soon():
     assert sender.pause_s({NoError.errno}, None) is None
     assert sender.refused == 0
     await asyncio.sleep(0)
+
+
+def test_a_produce_request_is_the_same_bytes_as_aiokafkas():
+    """Joined once, with what aiokafka puts in front: header, then size."""
+    topics = [("a", [(0, b"x" * 1000), (3, b"")]), ("ünicode", [(1, b"z")]), ("none", [])]
+    plain = aiokafka_produce.ProduceRequest_v7("id", -1, 15000, topics).encode()
+    ours = Produce("id", -1, 15000, topics).prepare({0: (3, 13)}).encode()
+    assert len(ours) == len(plain)
+    with_header = b"header" + ours
+    assert len(with_header) == len(plain) + 6
+    assert b"size" + with_header == b"sizeheader" + plain
